@@ -1,0 +1,1 @@
+"""What Temula knows: one folder a noun, each calling only the nouns below it."""

@@ -1,0 +1,1 @@
+"""Who came in: checkpoints, check-ins, undo; one database constraint decides who was first."""

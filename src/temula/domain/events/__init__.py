@@ -1,0 +1,1 @@
+"""What people attend: schedule, venue, visibility, and the ticket types on sale."""

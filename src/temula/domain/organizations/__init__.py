@@ -1,0 +1,1 @@
+"""Who the tenant is: plan, features, members with roles, teams, and the sandbox twin of a live organization."""

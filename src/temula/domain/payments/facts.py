@@ -1,0 +1,50 @@
+"""What can have happened to money."""
+
+from temula.kernel.facts import Fact
+from temula.kernel.ids import PaymentId, RefundId, RegistrationId, TransactionId
+
+
+class PaymentSucceeded(Fact, frozen=True, kw_only=True):
+    """A transaction is confirmed."""
+
+    TYPE = "payment.succeeded"
+    transaction_id: TransactionId
+    registration_id: RegistrationId
+    amount: int
+    currency: str
+    gateway: str
+    reference: str
+
+
+class PaymentFailed(Fact, frozen=True, kw_only=True):
+    """A charge was declined; `retry_count` is how many declines came before it."""
+
+    TYPE = "payment.failed"
+    transaction_id: TransactionId
+    registration_id: RegistrationId
+    reason: str
+    retry_count: int
+
+
+class PaymentEnded(Fact, frozen=True, kw_only=True):
+    """An attempt ended without money: what it held can be let go."""
+
+    TYPE = "payment.ended"
+    PUBLIC = False
+    payment_id: PaymentId
+    registration_id: RegistrationId
+    state: str
+
+
+class RefundSucceeded(Fact, frozen=True, kw_only=True):
+    """Money went back to the buyer."""
+
+    TYPE = "refund.succeeded"
+    PUBLIC = False
+    refund_id: RefundId
+    registration_id: RegistrationId
+    amount: int
+    currency: str
+    reason: str
+    attendee_ids: list[str]
+    whole: bool

@@ -1,0 +1,35 @@
+"""Background entry points of payments."""
+
+from temula.domain.payments import service
+from temula.domain.payments.model import AskCharge, AskRefund, LookAtAttempt
+from temula.domain.payments.ports import BadCredentials, Gateways, Refused
+from temula.kernel.crypto import KeyRing
+from temula.kernel.database import Database
+from temula.kernel.jobs import Job
+from temula.kernel.runner import Handler
+from temula.kernel.tenancy import Actor
+
+
+def handlers(database: Database, gateways: Gateways, ring: KeyRing) -> dict[str, Handler]:
+    """Give what runs each kind of job of payments."""
+
+    async def ask_charge(actor: Actor, job: Job) -> None:
+        assert isinstance(job, AskCharge)  # noqa: S101 - narrows the type the runner decoded
+        try:
+            await service.ask_charge(database, gateways, ring, actor, job.attempt_id, again=True)
+        except (Refused, BadCredentials):
+            return  # recorded with the attempt; asking again would change nothing
+
+    async def ask_refund(actor: Actor, job: Job) -> None:
+        assert isinstance(job, AskRefund)  # noqa: S101 - narrows the type the runner decoded
+        await service.ask_refund(database, gateways, ring, actor, job.refund_id)
+
+    async def look(actor: Actor, job: Job) -> None:
+        assert isinstance(job, LookAtAttempt)  # noqa: S101 - narrows the type the runner decoded
+        await service.look_at_attempt(database, gateways, ring, actor, job.attempt_id, job.look)
+
+    return {
+        AskCharge.KIND: Handler(AskCharge, ask_charge),
+        AskRefund.KIND: Handler(AskRefund, ask_refund),
+        LookAtAttempt.KIND: Handler(LookAtAttempt, look),
+    }

@@ -1,0 +1,35 @@
+"""Use cases of payments: want it (a transaction), ask for it (none), record what was seen (a transaction)."""
+
+from temula.domain.payments.service.asking import ask_charge, ask_refund, look_at_attempt
+from temula.domain.payments.service.reading import (
+    attempts,
+    being_refunded,
+    get,
+    get_refund,
+    latest,
+    listed,
+    refunds,
+    transactions,
+)
+from temula.domain.payments.service.seeing import UnknownObject, see
+from temula.domain.payments.service.wanting import refundable, want_again, want_payment, want_refund
+
+__all__ = [
+    "UnknownObject",
+    "ask_charge",
+    "ask_refund",
+    "attempts",
+    "being_refunded",
+    "get",
+    "get_refund",
+    "latest",
+    "listed",
+    "look_at_attempt",
+    "refundable",
+    "refunds",
+    "see",
+    "transactions",
+    "want_again",
+    "want_payment",
+    "want_refund",
+]

@@ -1,0 +1,173 @@
+"""The one way in for what providers let us see: under the row's lock, through the state machine, told once."""
+
+import msgspec
+import structlog
+
+from temula.domain.connections.model import Connection
+from temula.domain.payments import store
+from temula.domain.payments.facts import PaymentEnded, PaymentFailed, PaymentSucceeded, RefundSucceeded
+from temula.domain.payments.model import (
+    ENDS,
+    REFUND_LOST,
+    Attempt,
+    Observation,
+    Payment,
+    PaymentObservation,
+    PaymentState,
+    Refund,
+    RefundObservation,
+    RefundState,
+    Transaction,
+    advance,
+    advance_refund,
+)
+from temula.kernel.database import UnitOfWork
+from temula.kernel.errors import NotFound
+from temula.kernel.ids import REFUND, TRANSACTION, TransactionId
+from temula.kernel.money import Money
+
+log = structlog.get_logger()
+
+
+class UnknownObject(NotFound):
+    """The provider speaks of something we do not know (yet): park it and look again later."""
+
+    code = "unknown_provider_object"
+
+
+async def see(uow: UnitOfWork, connection: Connection, seen: Observation) -> None:
+    """Apply one observation; the same one again changes nothing."""
+    if isinstance(seen, PaymentObservation):
+        await _see_attempt(uow, connection, seen)
+    else:
+        await _see_refund(uow, connection, seen)
+
+
+async def _see_attempt(uow: UnitOfWork, connection: Connection, seen: PaymentObservation) -> None:
+    attempt_id = seen.attempt_id or await store.by_refs(uow, connection.id, seen.refs)
+    attempt = await store.lock_attempt(uow, attempt_id) if attempt_id else None
+    # An id from the payload counts only for attempts made through the connection that signed it.
+    if attempt is None or attempt.connection_id != connection.id:
+        raise UnknownObject("The provider speaks of a payment we do not know.")
+    payment = await store.lock(uow, attempt.payment_id)
+    if payment is None:
+        raise UnknownObject("The provider speaks of a payment we do not know.")
+    await store.keep_refs(uow, connection.id, attempt.id, seen.refs)
+    if seen.decline is not None:
+        attempt = await _declined(uow, payment, attempt, seen)
+    step = advance(attempt.state, payment.money, seen)
+    if step.state == attempt.state:
+        return
+    attempt = msgspec.structs.replace(attempt, state=step.state, failure=step.trouble or seen.decline)
+    await store.update_attempt(uow, attempt)
+    uow.audit("payment.see", payment.id, {"state": step.state, "trouble": step.trouble})
+    await _carry_over(uow, payment, attempt, seen)
+
+
+async def _carry_over(uow: UnitOfWork, payment: Payment, attempt: Attempt, seen: PaymentObservation) -> None:
+    """Let the payment follow its attempt, and tell."""
+    if attempt.state == PaymentState.SUCCEEDED:
+        if payment.state == PaymentState.SUCCEEDED:
+            # Two attempts were paid. The second is money we owe back: a person decides.
+            review = msgspec.structs.replace(attempt, state=PaymentState.NEEDS_REVIEW, failure="paid twice")
+            await store.update_attempt(uow, review)
+            return
+        await _succeeded(uow, payment, attempt, seen)
+    elif payment.state != PaymentState.SUCCEEDED:
+        await store.update(uow, msgspec.structs.replace(payment, state=attempt.state))
+        if attempt.state in ENDS:
+            ended = PaymentEnded(
+                payment_id=payment.id, registration_id=payment.registration_id, state=str(PaymentState(attempt.state))
+            )
+            uow.tell(ended, event_id=payment.event_id)
+
+
+async def _succeeded(uow: UnitOfWork, payment: Payment, attempt: Attempt, seen: PaymentObservation) -> None:
+    reference = seen.reference or next(iter(seen.refs.values()), attempt.id)
+    transaction_id = await _transact(uow, payment, "charge", payment.money, reference, f"{attempt.id}:succeeded")
+    await store.update(uow, msgspec.structs.replace(payment, state=PaymentState.SUCCEEDED, captured=payment.amount))
+    if transaction_id is not None:
+        fact = PaymentSucceeded(
+            transaction_id=transaction_id, registration_id=payment.registration_id, amount=payment.amount,
+            currency=payment.currency, gateway=attempt.provider, reference=reference,
+        )  # fmt: skip
+        uow.tell(fact, event_id=payment.event_id)
+
+
+async def _declined(uow: UnitOfWork, payment: Payment, attempt: Attempt, seen: PaymentObservation) -> Attempt:
+    """Count a refused card once and tell it; the attempt itself may go on."""
+    reason = seen.decline or "declined"
+    transaction_id = await _transact(uow, payment, "charge", payment.money, seen.reference, seen.key, failure=reason)
+    if transaction_id is None:
+        return attempt
+    fact = PaymentFailed(
+        transaction_id=transaction_id, registration_id=payment.registration_id, reason=reason,
+        retry_count=attempt.declines,
+    )  # fmt: skip
+    uow.tell(fact, event_id=payment.event_id)
+    attempt = msgspec.structs.replace(attempt, declines=attempt.declines + 1, failure=reason)
+    await store.update_attempt(uow, attempt)
+    return attempt
+
+
+async def _see_refund(uow: UnitOfWork, connection: Connection, seen: RefundObservation) -> None:
+    refund_id = seen.refund_id or await store.by_refs(uow, connection.id, {"refund": seen.refs.get("refund", "")})
+    refund = await store.lock_refund(uow, refund_id) if refund_id else None
+    if refund is None:
+        refund = await _made_elsewhere(uow, connection, seen)
+    payment = await store.lock(uow, refund.payment_id)
+    attempts = await store.attempts(uow, refund.payment_id)
+    if payment is None or all(attempt.connection_id != connection.id for attempt in attempts):
+        raise UnknownObject("The provider speaks of a refund of a payment we do not know.")
+    await store.keep_refs(uow, connection.id, refund.id, {"refund": seen.refs["refund"]})
+    state = advance_refund(refund.state, seen.state)
+    if state == refund.state:
+        return
+    uow.audit("refund.see", refund.id, {"state": state, "failure": seen.failure})
+    refund = msgspec.structs.replace(refund, state=state, failure=seen.failure)
+    await store.update_refund(uow, refund)
+    if state is RefundState.SUCCEEDED:
+        await _refunded(uow, payment, refund, seen.refs["refund"])
+    elif state in REFUND_LOST:
+        await store.update(uow, msgspec.structs.replace(payment, refunded=payment.refunded - refund.amount))
+
+
+async def _refunded(uow: UnitOfWork, payment: Payment, refund: Refund, reference: str) -> None:
+    money = Money(refund.amount, refund.currency)
+    await _transact(uow, payment, "refund", money, reference, f"{refund.id}:succeeded")
+    finished = [one.amount for one in await store.refunds_of(uow, payment.id) if one.state == RefundState.SUCCEEDED]
+    fact = RefundSucceeded(
+        refund_id=refund.id, registration_id=refund.registration_id, amount=refund.amount, currency=refund.currency,
+        reason=refund.reason, attendee_ids=refund.attendee_ids, whole=sum(finished) >= payment.captured,
+    )  # fmt: skip
+    uow.tell(fact, event_id=payment.event_id)
+
+
+async def _made_elsewhere(uow: UnitOfWork, connection: Connection, seen: RefundObservation) -> Refund:
+    """Make a row for a refund that somebody made in the provider's own dashboard."""
+    payment_refs = {kind: ref for kind, ref in seen.refs.items() if kind != "refund"}
+    attempt_id = await store.by_refs(uow, connection.id, payment_refs)
+    attempt = await store.attempt(uow, attempt_id) if attempt_id else None
+    payment = await store.lock(uow, attempt.payment_id) if attempt else None
+    if payment is None or payment.refunded + seen.money.minor > payment.captured:
+        raise UnknownObject("The provider speaks of a refund of a payment we do not know.")
+    identifier = REFUND.new(uow.now)
+    refund = Refund(
+        uow.organization_id, identifier, payment.id, payment.registration_id, seen.money.minor, seen.money.currency,
+        "made_at_provider", [], RefundState.REQUESTED, f"temula:refund:{identifier}", None, uow.now, uow.now,
+    )  # fmt: skip
+    await store.insert_refund(uow, refund)
+    await store.update(uow, msgspec.structs.replace(payment, refunded=payment.refunded + refund.amount))
+    log.info("refund.made_elsewhere", payment=payment.id, refund=identifier)
+    return refund
+
+
+async def _transact(
+    uow: UnitOfWork, payment: Payment, kind: str, money: Money, reference: str, key: str, *, failure: str | None = None
+) -> TransactionId | None:
+    state = "succeeded" if failure is None else "failed"
+    transaction = Transaction(
+        uow.organization_id, TRANSACTION.new(uow.now), payment.id, kind, state, money.minor, money.currency, reference,
+        failure, uow.now,
+    )  # fmt: skip
+    return transaction.id if await store.insert_transaction(uow, transaction, key) else None

@@ -1,0 +1,283 @@
+"""Use cases of registrations: each checks, does, and tells."""
+
+from collections import Counter
+from datetime import timedelta
+
+import msgspec
+
+from temula.domain.connections.model import Connection
+from temula.domain.events import service as events
+from temula.domain.events.model import require_text
+from temula.domain.payments import service as payments
+from temula.domain.payments.facts import PaymentEnded, PaymentSucceeded, RefundSucceeded
+from temula.domain.payments.model import Attempt, Payment, Refund
+from temula.domain.registrations import store
+from temula.domain.registrations.errors import NoSuchAttendee, NoSuchRegistration, RegistrationState
+from temula.domain.registrations.facts import (
+    AttendeesReleased,
+    RegistrationCancelled,
+    RegistrationConfirmed,
+    RegistrationCreated,
+    RegistrationRefunded,
+)
+from temula.domain.registrations.model import (
+    Attendee,
+    Buyer,
+    Registration,
+    Seat,
+    State,
+    check_wish,
+    counted,
+    require_email,
+)
+from temula.kernel.database import Database, UnitOfWork
+from temula.kernel.errors import InvalidInput
+from temula.kernel.ids import ATTENDEE, REGISTRATION
+from temula.kernel.money import Money
+from temula.kernel.pages import Page, Window, page
+from temula.kernel.tenancy import system
+
+# Providers' checkout pages live at least half an hour (Stripe: 30 minutes), so the hold is a little longer.
+HOLD = timedelta(minutes=35)
+# Nobody decided to cancel these: late money brings them back if the tickets are still there.
+LAPSED_REASONS = ("hold_expired", "payment_expired", "payment_canceled")
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """A registration with its attendees, and what is to be paid for it, if anything."""
+
+    registration: Registration
+    attendees: list[Attendee]
+    payment: Payment | None = None
+    attempt: Attempt | None = None
+
+
+async def register(uow: UnitOfWork, event_id: str, buyer: Buyer, seats: list[Seat]) -> Registered:
+    """Take tickets for attendees and hold them; a registration that costs nothing is confirmed at once."""
+    check_wish(buyer, seats)
+    event, types = await events.take(uow, event_id, Counter(seat.ticket_type_id for seat in seats))
+    total = sum(types[seat.ticket_type_id].price for seat in seats)
+    free = total == 0
+    registration = Registration(
+        uow.organization_id, REGISTRATION.new(uow.now), event.id, buyer.name, buyer.email,
+        State.CONFIRMED if free else State.PENDING, Money(total, event.currency).minor, event.currency,
+        None if free else uow.now + HOLD, None, uow.now, uow.now,
+    )  # fmt: skip
+    attendees = [
+        Attendee(
+            uow.organization_id, ATTENDEE.new(uow.now), registration.id, event.id, types[seat.ticket_type_id].id,
+            seat.name, seat.email, types[seat.ticket_type_id].price, event.currency, registration.state, None, uow.now,
+        )
+        for seat in seats
+    ]  # fmt: skip
+    await store.insert(uow, registration, attendees)
+    created = RegistrationCreated(
+        registration_id=registration.id, event_id=event.id, attendee_id=attendees[0].id,
+        attendee_ids=[attendee.id for attendee in attendees], total_amount=total, currency=event.currency,
+    )  # fmt: skip
+    uow.tell(created, event_id=event.id)
+    if free:
+        uow.tell(RegistrationConfirmed(registration_id=registration.id), event_id=event.id)
+    uow.audit("registration.create", registration.id, {"attendees": len(attendees), "total": total})
+    return Registered(registration, attendees)
+
+
+async def want_payment(
+    uow: UnitOfWork, registered: Registered, connection: Connection, *, success_url: str, cancel_url: str
+) -> Registered:
+    """Write down how a pending registration is to be paid; the provider is asked after the commit."""
+    registration = registered.registration
+    payment, attempt = await payments.want_payment(
+        uow, registration_id=registration.id, event_id=registration.event_id,
+        money=Money(registration.total, registration.currency), description=await _described(uow, registered),
+        connection=connection, expires_at=registration.hold_expires_at or uow.now + HOLD, success_url=success_url,
+        cancel_url=cancel_url,
+    )  # fmt: skip
+    return msgspec.structs.replace(registered, payment=payment, attempt=attempt)
+
+
+async def _described(uow: UnitOfWork, registered: Registered) -> str:
+    event = await events.get(uow, registered.registration.event_id)
+    parts = [
+        f"{number} x {(await events.get_ticket_type(uow, ticket_type_id)).name}"
+        for ticket_type_id, number in counted(registered.attendees).items()
+    ]
+    return f"{event.name}: {', '.join(parts)}"[:250]
+
+
+async def get(uow: UnitOfWork, registration_id: str) -> Registered:
+    """Find a registration with its attendees and latest payment."""
+    if (registration := await store.get(uow, registration_id)) is None:
+        raise NoSuchRegistration(f"There is no registration {registration_id}.")
+    held = await payments.latest(uow, registration.id)
+    attendees = await store.attendees_of(uow, registration.id)
+    return Registered(registration, attendees, *held)
+
+
+async def listed(uow: UnitOfWork, window: Window, *, event_id: str | None = None) -> Page[Registration]:
+    """List registrations, newest first."""
+    return page(await store.listed(uow, window, event_id), window, lambda registration: registration.id)
+
+
+async def attendees(uow: UnitOfWork, window: Window, *, event_id: str | None = None) -> Page[Attendee]:
+    """List attendees, newest first."""
+    return page(await store.list_attendees(uow, window, event_id), window, lambda attendee: attendee.id)
+
+
+async def get_attendee(uow: UnitOfWork, attendee_id: str) -> Attendee:
+    """Find an attendee of the organization."""
+    if (attendee := await store.attendee(uow, attendee_id)) is None:
+        raise NoSuchAttendee(f"There is no attendee {attendee_id}.")
+    return attendee
+
+
+async def rename_attendee(uow: UnitOfWork, attendee_id: str, *, name: str | None, email: str | None) -> Attendee:
+    """Correct an attendee's name or email address; the ticket's code carries neither and stays."""
+    before = await get_attendee(uow, attendee_id)
+    after = msgspec.structs.replace(before, name=name or before.name, email=email or before.email)
+    require_text(after.name, "/name", 200)
+    require_email(after.email, "/email")
+    await store.rename(uow, after.id, after.name, after.email)
+    uow.audit("attendee.rename", after.id)
+    return after
+
+
+async def arrived(uow: UnitOfWork, attendee_id: str) -> bool:
+    """Note an attendee's entry; True if it is the first."""
+    return await store.arrive(uow, attendee_id, uow.now)
+
+
+async def count(uow: UnitOfWork) -> int:
+    """Count registrations that stand."""
+    return await store.count(uow)
+
+
+async def cancel(uow: UnitOfWork, registration_id: str, reason: str) -> Registered:
+    """Cancel a registration and put its tickets back on sale; money is refunded separately, by `refund`."""
+    require_text(reason, "/reason", 200)
+    registration = await _locked(uow, registration_id)
+    registration.require(State.PENDING, State.CONFIRMED)
+    await _let_go(uow, registration, reason)
+    uow.audit("registration.cancel", registration.id, {"reason": reason})
+    return await get(uow, registration.id)
+
+
+async def refund(
+    uow: UnitOfWork, registration_id: str, *, reason: str, attendee_ids: list[str], amount: int | None
+) -> Refund:
+    """Want money back for a registration: for attendees (who then no longer come), an amount, or all that is left."""
+    require_text(reason, "/reason", 200)
+    registration = await _locked(uow, registration_id)
+    payment = await payments.refundable(uow, registration.id)
+    if payment is None:
+        raise RegistrationState("The registration holds no money that could be refunded.")
+    coming: dict[str, Attendee] = {one.id: one for one in await store.attendees_of(uow, registration.id) if one.state == State.CONFIRMED}
+    if attendee_ids and amount is not None:
+        raise InvalidInput("Give attendee_ids or an amount, not both.", pointer="/amount")
+    if unknown := [one for one in attendee_ids if one not in coming]:
+        raise RegistrationState(f"{unknown[0]} is not a confirmed attendee of this registration.")
+    if attendee_ids:
+        amount = sum(coming[attendee_id].price for attendee_id in set(attendee_ids))
+    elif amount is None:
+        amount, attendee_ids = payment.captured - payment.refunded, list(coming)
+    if (earlier := await payments.being_refunded(uow, payment.id)) & set(attendee_ids):
+        raise RegistrationState("A refund for one of these attendees is under way.", attendee_ids=sorted(earlier))
+    return await payments.want_refund(
+        uow, payment.id, amount=amount, reason=reason, attendee_ids=sorted(set(attendee_ids))
+    )
+
+
+async def on_payment_succeeded(uow: UnitOfWork, paid: PaymentSucceeded) -> None:
+    """Confirm what was paid. Paid after the hold ran out: take the tickets again, or give the money back."""
+    registration = await _locked(uow, paid.registration_id)
+    attendees = await store.attendees_of(uow, registration.id)
+    if registration.state in (State.CONFIRMED, State.REFUNDED):
+        return
+    if registration.state == State.CANCELLED:
+        lapsed = registration.cancelled_reason in LAPSED_REASONS
+        if not lapsed or not await events.retake(uow, counted(attendees)):
+            await _give_money_back(uow, registration, "sold_out" if lapsed else "paid_after_cancellation")
+            return
+    confirmed = msgspec.structs.replace(registration, state=State.CONFIRMED, hold_expires_at=None, cancelled_reason=None)
+    await store.update(uow, confirmed)
+    await store.set_attendees(uow, [attendee.id for attendee in attendees], State.CONFIRMED)
+    uow.tell(RegistrationConfirmed(registration_id=registration.id), event_id=registration.event_id)
+    uow.audit("registration.confirm", registration.id)
+
+
+async def _give_money_back(uow: UnitOfWork, registration: Registration, reason: str) -> None:
+    if (payment := await payments.refundable(uow, registration.id)) is not None:
+        left = payment.captured - payment.refunded
+        await payments.want_refund(uow, payment.id, amount=left, reason=reason, attendee_ids=[])
+
+
+async def on_payment_ended(uow: UnitOfWork, ended: PaymentEnded) -> None:
+    """Let go of what a registration holds once its payment can no longer come; a failed one may be tried again."""
+    registration = await _locked(uow, ended.registration_id)
+    if registration.state == State.PENDING and ended.state != "failed":
+        await _let_go(uow, registration, f"payment_{ended.state}")
+        uow.audit("registration.cancel", registration.id, {"reason": f"payment_{ended.state}"})
+
+
+async def on_refund_succeeded(uow: UnitOfWork, refunded: RefundSucceeded) -> None:
+    """Let the refunded attendees go, and tell."""
+    registration = await _locked(uow, refunded.registration_id)
+    attendees = await store.attendees_of(uow, registration.id)
+    wanted = set(refunded.attendee_ids) or ({one.id for one in attendees} if refunded.whole else set())
+    leaving = [one for one in attendees if one.id in wanted and one.state == State.CONFIRMED]
+    if leaving:
+        await _release(uow, registration, leaving, State.REFUNDED, "refunded")
+    if refunded.whole or all(one.state == State.REFUNDED or one in leaving for one in attendees):
+        await store.update(uow, msgspec.structs.replace(registration, state=State.REFUNDED, hold_expires_at=None))
+    told = RegistrationRefunded(
+        registration_id=registration.id, event_id=registration.event_id, amount=refunded.amount,
+        currency=refunded.currency, reason=refunded.reason,
+    )  # fmt: skip
+    uow.tell(told, event_id=registration.event_id)
+    uow.audit("registration.refund", registration.id, {"amount": refunded.amount})
+
+
+async def expire_holds(database: Database) -> int:
+    """Let go of what lapsed registrations hold, in every organization; give how many."""
+    async with database.crossing("finding registrations whose hold ran out") as uow:
+        lapsed = await store.lapsed(uow, uow.now, 500)
+    for one in lapsed:
+        await database.run(system("hold_expiry", one.organization_id), lambda uow, one=one: _expire(uow, one.id))  # type: ignore[misc]
+    return len(lapsed)
+
+
+async def _expire(uow: UnitOfWork, registration_id: str) -> None:
+    registration = await _locked(uow, registration_id)
+    if registration.state == State.PENDING and (registration.hold_expires_at or uow.now) <= uow.now:
+        await _let_go(uow, registration, "hold_expired")
+        uow.audit("registration.cancel", registration.id, {"reason": "hold_expired"})
+
+
+async def _let_go(uow: UnitOfWork, registration: Registration, reason: str) -> None:
+    attendees = [
+        one for one in await store.attendees_of(uow, registration.id) if one.state in (State.PENDING, State.CONFIRMED)
+    ]
+    await _release(uow, registration, attendees, State.CANCELLED, reason)
+    cancelled = msgspec.structs.replace(
+        registration, state=State.CANCELLED, hold_expires_at=None, cancelled_reason=reason
+    )
+    await store.update(uow, cancelled)
+    fact = RegistrationCancelled(registration_id=registration.id, event_id=registration.event_id, reason=reason)
+    uow.tell(fact, event_id=registration.event_id)
+
+
+async def _release(
+    uow: UnitOfWork, registration: Registration, leaving: list[Attendee], state: State, reason: str
+) -> None:
+    await events.give_back(uow, counted(leaving))
+    await store.set_attendees(uow, [one.id for one in leaving], state)
+    fact = AttendeesReleased(
+        registration_id=registration.id, attendee_ids=[one.id for one in leaving], reason=reason
+    )
+    uow.tell(fact, event_id=registration.event_id)
+
+
+async def _locked(uow: UnitOfWork, registration_id: str) -> Registration:
+    if (registration := await store.lock(uow, registration_id)) is None:
+        raise NoSuchRegistration(f"There is no registration {registration_id}.")
+    return registration

@@ -1,0 +1,1 @@
+"""Services that Temula calls and that call it back: one folder a provider."""

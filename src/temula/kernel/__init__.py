@@ -1,0 +1,1 @@
+"""Words and tools every part uses; nothing here knows of tickets."""

@@ -1,0 +1,85 @@
+"""Wake-ups between processes over LISTEN/NOTIFY: a hint only. A lost one costs a reader its poll interval, no data.
+
+Rung outside the transaction on purpose: NOTIFY inside it would serialize all commits on one lock in PostgreSQL.
+"""
+
+import asyncio
+from collections import defaultdict
+from contextlib import suppress
+
+import asyncpg
+import structlog
+
+CHANNEL = "temula"
+log = structlog.get_logger()
+
+
+class Bell:
+    """One connection a process that rings topics (coalesced while it is busy) and wakes those who wait for them."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._to_ring: set[str] = set()
+        self._rung = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Start listening; connection trouble later heals by itself."""
+        self._task = asyncio.create_task(self._serve(), name="bell")
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    def ring(self, topic: str) -> None:
+        """Wake everybody who waits for `topic`, here at once and in other processes soon."""
+        self._wake(topic)
+        self._to_ring.add(topic)
+        self._rung.set()
+
+    def subscribe(self, topic: str) -> asyncio.Event:
+        """Give an event that is set each time the topic rings; the waiter clears it before it looks for work."""
+        event = asyncio.Event()
+        self._waiting[topic].add(event)
+        return event
+
+    def unsubscribe(self, topic: str, event: asyncio.Event) -> None:
+        """Stop waking `event`."""
+        self._waiting[topic].discard(event)
+
+    def _wake(self, topic: str) -> None:
+        for event in self._waiting[topic]:
+            event.set()
+
+    async def _serve(self) -> None:
+        while True:
+            try:
+                await self._listen()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("bell.lost", error=type(error).__name__)
+                await asyncio.sleep(0.5)
+
+    async def _listen(self) -> None:
+        connection = await asyncpg.connect(self._dsn, server_settings={"application_name": "temula-bell"})
+        try:
+            await connection.add_listener(CHANNEL, lambda _c, _pid, _channel, topic: self._wake(str(topic)))
+            while True:
+                await self._rung.wait()
+                self._rung.clear()
+                topics, self._to_ring = sorted(self._to_ring), set()
+                await connection.execute("SELECT pg_notify($1, topic) FROM unnest($2::text[]) AS topic", CHANNEL, topics)
+        finally:
+            connection.terminate()
+
+
+async def wait(event: asyncio.Event, timeout: float) -> None:  # noqa: ASYNC109 - the poll interval, not a deadline
+    """Wait until `event` is set or `timeout` seconds have passed, then clear it."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout):
+            await event.wait()
+    event.clear()

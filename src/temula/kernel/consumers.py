@@ -1,0 +1,149 @@
+"""Named readers of the fact log, each with its own cursor: at least once, in order, one worker at a time, rewindable."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from temula.kernel import facts
+from temula.kernel.bell import wait
+from temula.kernel.database import Database, UnitOfWork
+from temula.kernel.errors import NotFound, TemulaError
+from temula.kernel.facts import Position, StoredFact
+from temula.kernel.sql import Statement
+
+log = structlog.get_logger()
+
+LEASE = 30.0
+BATCH = 200
+BEHIND_PAUSE = 0.01
+
+Handle = Callable[[list[StoredFact]], Awaitable[None]]
+
+
+class Consumer(NamedTuple):
+    """Who reads: `handle` gets facts in order and must bear getting the same ones again after a crash."""
+
+    name: str
+    handle: Handle
+    batch: int = BATCH
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """How far a consumer has read, and who reads for it now."""
+
+    name: str
+    transaction: int
+    position: int
+    fence: int
+    updated_at: datetime
+
+
+CLAIM = Statement("""
+INSERT INTO fact_consumers AS c (name, leased_until) VALUES ($1, now() + make_interval(secs => $2))
+ON CONFLICT (name) DO UPDATE SET leased_until = excluded.leased_until, fence = c.fence + 1, updated_at = now()
+    WHERE c.leased_until <= now()
+RETURNING name, transaction, position, fence, updated_at
+""")
+
+ADVANCE = Statement("""
+UPDATE fact_consumers SET transaction = $3, position = $4, updated_at = now(),
+    leased_until = now() + make_interval(secs => $5)
+WHERE name = $1 AND fence = $2
+""")
+
+RELEASE = Statement("UPDATE fact_consumers SET leased_until = now() WHERE name = $1 AND fence = $2")
+
+LIST = Statement("SELECT name, transaction, position, fence, updated_at FROM fact_consumers ORDER BY name")
+
+# The fence moves too, so a reader that is at work now cannot overwrite the rewind.
+REWIND = Statement("""
+UPDATE fact_consumers SET fence = fence + 1, leased_until = now(), updated_at = now(),
+    transaction = coalesce((SELECT transaction - 1 FROM facts WHERE occurred_at >= $2
+                            ORDER BY transaction, position LIMIT 1), transaction), position = 0
+WHERE name = $1
+""")
+
+
+async def read(uow: UnitOfWork, after: Position, limit: int) -> list[StoredFact]:
+    """Read the next facts after a place in the log, in the one order, none missed."""
+    return await uow.rows(StoredFact, facts.READ, after.transaction, after.position, limit)
+
+
+async def cursors(database: Database) -> list[Cursor]:
+    """List every consumer's cursor."""
+    async with database.crossing("listing consumers") as uow:
+        return await uow.rows(Cursor, LIST)
+
+
+async def rewind(database: Database, name: str, since: datetime) -> None:
+    """Make a consumer read again everything from `since` on."""
+    async with database.crossing("rewinding a consumer") as uow:
+        if not await uow.run(REWIND, name, since):
+            raise NotFound(f"No consumer is named {name}; `temula facts consumers` lists them.")
+
+
+class _Read(NamedTuple):
+    """What one look at the log found."""
+
+    found: list[StoredFact]
+    behind: bool  # facts stand beyond the horizon: they wait for a transaction that is still running
+
+
+class ConsumerLoop:
+    """Reads for one consumer while this process holds its lease."""
+
+    def __init__(self, database: Database, consumer: Consumer) -> None:
+        self._database = database
+        self._consumer = consumer
+
+    async def serve(self, stop: asyncio.Event, *, poll: float = 0.5) -> None:
+        """Read and handle until `stop` is set."""
+        ring = self._database.bell.subscribe(facts.TOPIC)
+        try:
+            while not stop.is_set():
+                try:
+                    await self._hold_and_read(stop, ring, poll)
+                except TemulaError as error:
+                    log.warning("consumer.waits", consumer=self._consumer.name, code=error.code, detail=error.detail)
+                except Exception:
+                    log.exception("consumer.failed", consumer=self._consumer.name)
+                if not stop.is_set():
+                    await wait(ring, poll)
+        finally:
+            self._database.bell.unsubscribe(facts.TOPIC, ring)
+
+    async def _hold_and_read(self, stop: asyncio.Event, ring: asyncio.Event, poll: float) -> None:
+        async with self._database.crossing(f"consumer {self._consumer.name} takes its lease") as uow:
+            cursor = await uow.row(Cursor, CLAIM, self._consumer.name, LEASE)
+        if cursor is None:
+            return
+        after, renewed = Position(cursor.transaction, cursor.position), self._database.clock.monotonic()
+        held = True
+        try:
+            while held and not stop.is_set():
+                look = await self._look(after)
+                if look.found:
+                    await self._consumer.handle(look.found)
+                    after = look.found[-1].at
+                if look.found or self._database.clock.monotonic() - renewed > LEASE / 3:
+                    held, renewed = await self._advance(after, cursor.fence), self._database.clock.monotonic()
+                if len(look.found) < self._consumer.batch:
+                    await wait(ring, BEHIND_PAUSE if look.behind else poll)
+        finally:
+            async with self._database.crossing("a consumer gives its lease back") as uow:
+                await uow.run(RELEASE, self._consumer.name, cursor.fence)
+
+    async def _look(self, after: Position) -> _Read:
+        async with self._database.crossing(f"consumer {self._consumer.name} reads") as uow:
+            found = await read(uow, after, self._consumer.batch)
+            behind = not found and int(await uow.value(facts.HEAD)) > after.transaction
+        return _Read(found, behind)
+
+    async def _advance(self, after: Position, fence: int) -> bool:
+        async with self._database.crossing(f"consumer {self._consumer.name} moves its cursor") as uow:
+            name = self._consumer.name
+            return bool(await uow.run(ADVANCE, name, fence, after.transaction, after.position, LEASE))

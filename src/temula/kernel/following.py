@@ -1,0 +1,92 @@
+"""Following facts: a part names the types it follows; each fact is handled in a unit of work of its organization.
+
+A fact whose handling fails does not hold up the others: it becomes a job that tries again with backoff.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+
+from temula.kernel.consumers import Consumer
+from temula.kernel.database import Database, UnitOfWork
+from temula.kernel.errors import NotFound, Unavailable
+from temula.kernel.facts import Fact, StoredFact
+from temula.kernel.jobs import Job
+from temula.kernel.runner import Handler
+from temula.kernel.sql import Statement, columns
+from temula.kernel.tenancy import Actor, system
+
+log = structlog.get_logger()
+
+Follow = Callable[[UnitOfWork, Any], Awaitable[None]]
+
+GET = Statement(f"SELECT {columns(StoredFact)} FROM facts WHERE organization_id = $1 AND id = $2")
+
+
+class FollowUp(Job, frozen=True, kw_only=True):
+    """Handle a fact for a follower that failed at it before."""
+
+    KIND = "facts.follow_up"
+    follower: str
+    fact_id: str
+
+    @property
+    def dedupe(self) -> str:
+        """One waiting follow-up for each follower and fact."""
+        return f"{self.follower}:{self.fact_id}"
+
+
+class Follower(NamedTuple):
+    """Who follows which types of fact, and what it does with each."""
+
+    name: str
+    follows: Mapping[type[Fact], Follow]
+
+
+def consumer(database: Database, follower: Follower) -> Consumer:
+    """Give the consumer that reads for a follower."""
+
+    async def handle(found: list[StoredFact]) -> None:
+        for fact in found:
+            try:
+                await _follow(database, follower, fact)
+            except Unavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it raises is tried again as a job
+                log.warning("fact.follow_failed", follower=follower.name, fact=fact.id, error=str(error)[:300])
+                async with database.unit(system(follower.name, fact.organization_id)) as uow:
+                    uow.enqueue(FollowUp(follower=follower.name, fact_id=fact.id), delay=1.0)
+
+    return Consumer(follower.name, handle)
+
+
+def handlers(database: Database, followers: tuple[Follower, ...]) -> dict[str, Handler]:
+    """Give what runs follow-ups."""
+    by_name = {follower.name: follower for follower in followers}
+
+    async def follow_up(actor: Actor, job: Job) -> None:
+        assert isinstance(job, FollowUp)  # noqa: S101 - narrows the type the runner decoded
+        async with database.reading(actor) as uow:
+            fact = await get(uow, job.fact_id)
+        await _follow(database, by_name[job.follower], fact)
+
+    return {FollowUp.KIND: Handler(FollowUp, follow_up)}
+
+
+async def get(uow: UnitOfWork, fact_id: str) -> StoredFact:
+    """Find one of the organization's facts."""
+    if (fact := await uow.row(StoredFact, GET, uow.organization_id, fact_id)) is None:
+        raise NotFound(f"There is no message {fact_id}.")
+    return fact
+
+
+async def _follow(database: Database, follower: Follower, fact: StoredFact) -> None:
+    for kind, follow in follower.follows.items():
+        if kind.TYPE == fact.type:
+            data = msgspec.json.decode(fact.data, type=kind)
+            actor = system(follower.name, fact.organization_id)
+            await database.run(actor, lambda uow: follow(uow, data))  # noqa: B023 - awaited within this turn
+
+

@@ -1,0 +1,163 @@
+"""Identifiers: TypeIDs (https://github.com/jetify-com/typeid, v0.3) over time-ordered UUIDs (RFC 9562, version 7).
+
+An id is a plain `str` at run time and text in PostgreSQL; `NewType` keeps the kinds apart for the type checker.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Generic, NewType, TypeVar, cast
+from uuid import UUID
+
+T = TypeVar("T", bound=str)
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base32: no i, l, o, u
+_PAIRS = tuple(a + b for a in _ALPHABET for b in _ALPHABET)  # ten bits a lookup
+_TO_PYTHON = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")  # the digits that int(text, 32) reads
+# 26 characters hold 130 bits, so the first may only be 0 to 7: anything above overflows the UUID.
+_SUFFIX = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
+_PREFIX = re.compile(r"[a-z]([a-z_]{0,61}[a-z])?")
+_BYTE_TO_DIGIT = (_ALPHABET * 8).encode()  # 256 is a multiple of 32, so each digit is equally likely
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class InvalidId(ValueError):
+    """The text is not an id of the kind that was asked for."""
+
+
+class _Ticks:
+    """The first 60 bits of the ids of this process: 48 of milliseconds and a counter of 12 (RFC 9562, 6.2, method 1).
+
+    Each new millisecond starts its counter at a random place in the lower half. Ids made for the same millisecond
+    count up from there; the 2,049th at the latest carries into the milliseconds after it, and the count goes on until
+    the clock has overtaken it. A clock that is set back is believed: the ids are then of that earlier time.
+    """
+
+    __slots__ = ("_last", "_started")
+
+    def __init__(self) -> None:
+        self._started = -1
+        self._last = -1
+
+    def next(self, millisecond: int, seed: int) -> int:
+        if self._started <= millisecond <= self._last >> 12:
+            self._last += 1
+        else:
+            self._started = millisecond
+            self._last = millisecond << 12 | seed
+        return self._last
+
+
+_ticks = _Ticks()  # one a process: order within a millisecond is a promise of the process, not of an object
+
+
+def _uuid7(at: datetime) -> str:
+    """48 bits of time, version 7, 12 bits of counter, variant 0b10, 62 random bits, straight into base32.
+
+    The bits fall on the characters so that no 128-bit number is needed: 10 characters hold the time, 4 the version,
+    the counter and the variant with two random bits, and 12 the rest, each five bits of a random byte of its own.
+    """
+    millisecond = (at - _EPOCH) // _MILLISECOND
+    if millisecond < 0:
+        raise ValueError(f"an id cannot carry the time {at.isoformat()}: it counts from 1970")
+    noise = os.urandom(14)
+    tick = _ticks.next(millisecond, (noise[12] & 7) << 8 | noise[13])
+    time = tick >> 12
+    middle = 7 << 16 | (tick & 0xFFF) << 4 | 0b1000 | noise[12] >> 6
+    p = _PAIRS
+    return (
+        f"{p[time >> 40]}{p[time >> 30 & 1023]}{p[time >> 20 & 1023]}{p[time >> 10 & 1023]}{p[time & 1023]}"
+        f"{p[middle >> 10]}{p[middle & 1023]}{noise[:12].translate(_BYTE_TO_DIGIT).decode()}"
+    )
+
+
+def _encode(n: int) -> str:
+    return "".join([_PAIRS[n >> shift & 1023] for shift in range(120, -1, -10)])
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """One kind of id: `EVENT.new(now)` makes one, `EVENT.parse(text)` is the only way in from outside."""
+
+    prefix: str
+
+    def __post_init__(self) -> None:
+        if not _PREFIX.fullmatch(self.prefix):
+            raise ValueError(f"{self.prefix!r} is not a TypeID prefix: lower-case letters, underscores inside")
+
+    def new(self, at: datetime) -> T:
+        return cast("T", f"{self.prefix}_{_uuid7(at)}")
+
+    def of(self, uuid: UUID) -> T:
+        return cast("T", f"{self.prefix}_{_encode(uuid.int)}")
+
+    def parse(self, text: str) -> T:
+        start = len(self.prefix) + 1
+        if text.startswith(self.prefix + "_") and _SUFFIX.fullmatch(text, start):
+            return cast("T", text)
+        # Only the beginning is repeated: the text comes from outside and may be of any length.
+        raise InvalidId(f"expected an id like {self.prefix}_ and 26 characters, got {text[:40]!r}")
+
+    def uuid(self, id_: T) -> UUID:
+        return UUID(int=int(self.parse(id_)[-26:].translate(_TO_PYTHON), 32))
+
+    def time(self, id_: T) -> datetime:
+        """When the id was made, to the millisecond."""
+        return _EPOCH + (self.uuid(id_).int >> 80) * _MILLISECOND
+
+
+OrganizationId = NewType("OrganizationId", str)
+TeamId = NewType("TeamId", str)
+MemberId = NewType("MemberId", str)
+EventId = NewType("EventId", str)
+TicketTypeId = NewType("TicketTypeId", str)
+RegistrationId = NewType("RegistrationId", str)
+AttendeeId = NewType("AttendeeId", str)
+TicketId = NewType("TicketId", str)
+CheckInId = NewType("CheckInId", str)
+CheckpointId = NewType("CheckpointId", str)
+PaymentId = NewType("PaymentId", str)
+AttemptId = NewType("AttemptId", str)
+TransactionId = NewType("TransactionId", str)
+RefundId = NewType("RefundId", str)
+ConnectionId = NewType("ConnectionId", str)
+EndpointId = NewType("EndpointId", str)
+MessageId = NewType("MessageId", str)
+DeliveryId = NewType("DeliveryId", str)
+DeliveryAttemptId = NewType("DeliveryAttemptId", str)
+TokenId = NewType("TokenId", str)
+CallbackId = NewType("CallbackId", str)
+JobId = NewType("JobId", str)
+AuditId = NewType("AuditId", str)
+SessionId = NewType("SessionId", str)
+KeyId = NewType("KeyId", str)
+HoldId = NewType("HoldId", str)
+
+ORGANIZATION: Kind[OrganizationId] = Kind("org")
+TEAM: Kind[TeamId] = Kind("team")
+MEMBER: Kind[MemberId] = Kind("mem")
+EVENT: Kind[EventId] = Kind("evt")
+TICKET_TYPE: Kind[TicketTypeId] = Kind("tty")
+REGISTRATION: Kind[RegistrationId] = Kind("reg")
+ATTENDEE: Kind[AttendeeId] = Kind("att")
+TICKET: Kind[TicketId] = Kind("tkt")
+CHECK_IN: Kind[CheckInId] = Kind("chk")
+CHECKPOINT: Kind[CheckpointId] = Kind("chp")
+PAYMENT: Kind[PaymentId] = Kind("pay")
+ATTEMPT: Kind[AttemptId] = Kind("pat")
+TRANSACTION: Kind[TransactionId] = Kind("txn")
+REFUND: Kind[RefundId] = Kind("ref")
+CONNECTION: Kind[ConnectionId] = Kind("con")
+ENDPOINT: Kind[EndpointId] = Kind("whe")
+MESSAGE: Kind[MessageId] = Kind("msg")
+DELIVERY: Kind[DeliveryId] = Kind("dlv")
+DELIVERY_ATTEMPT: Kind[DeliveryAttemptId] = Kind("dat")
+TOKEN: Kind[TokenId] = Kind("tok")
+CALLBACK: Kind[CallbackId] = Kind("cbk")
+JOB: Kind[JobId] = Kind("job")
+AUDIT: Kind[AuditId] = Kind("aud")
+SESSION: Kind[SessionId] = Kind("ses")
+KEY: Kind[KeyId] = Kind("key")
+HOLD: Kind[HoldId] = Kind("hol")

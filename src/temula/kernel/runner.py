@@ -1,0 +1,145 @@
+"""Runs jobs: claims due ones by lease, renews the lease while a handler works, records the outcome under a fence."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+import structlog
+from croniter import croniter
+
+from temula.kernel import jobs
+from temula.kernel.bell import wait
+from temula.kernel.database import Database
+from temula.kernel.errors import TemulaError
+from temula.kernel.tenancy import Actor, system
+
+log = structlog.get_logger()
+
+Handle = Callable[[Actor, jobs.Job], Awaitable[None]]
+
+
+class Handler(NamedTuple):
+    """What runs a kind of job: the type its payload decodes into, and the function."""
+
+    job: type[jobs.Job]
+    handle: Handle
+
+
+class Timed(NamedTuple):
+    """A job enqueued by the clock: `cron` is a five-field expression (UTC), or six with seconds last."""
+
+    name: str
+    cron: str
+    job: jobs.Job
+
+
+class JobRunner:
+    """One worker's loop over the job table."""
+
+    def __init__(self, database: Database, handlers: Mapping[str, Handler], *, at_once: int = 8) -> None:
+        self._database = database
+        self._handlers = handlers
+        self._at_once = at_once
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def serve(self, stop: asyncio.Event, *, poll: float = 1.0) -> None:
+        """Run jobs until `stop` is set, then let the running ones end."""
+        ring = self._database.bell.subscribe(jobs.TOPIC)
+        try:
+            while not stop.is_set():
+                if not await self._claim_some():
+                    await wait(ring, poll)
+        finally:
+            self._database.bell.unsubscribe(jobs.TOPIC, ring)
+            if self._running:
+                await asyncio.wait(self._running, timeout=20)
+
+    async def _claim_some(self) -> bool:
+        """Claim as many jobs as there is room for; tell whether there may be more."""
+        room = self._at_once - len(self._running)
+        if room <= 0:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            return True
+        try:
+            async with self._database.crossing("claiming due jobs") as uow:
+                claimed = await uow.rows(jobs.Claimed, jobs.CLAIM, room, jobs.LEASE)
+        except TemulaError as error:
+            log.warning("jobs.claim_failed", code=error.code)
+            return False
+        for job in claimed:
+            task = asyncio.create_task(self._run(job), name=f"job {job.id}")
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return bool(claimed)
+
+    async def _run(self, claimed: jobs.Claimed) -> None:
+        renewing = asyncio.create_task(self._renew(claimed))
+        try:
+            handler = self._handlers[claimed.kind]
+            job = msgspec.json.decode(claimed.payload, type=handler.job)
+            await handler.handle(system(f"job:{claimed.kind}", claimed.organization_id), job)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises is recorded and retried
+            await self._failed(claimed, error)
+        else:
+            with suppress(TemulaError):  # the lease runs out and the job, written to run twice, runs again
+                async with self._database.crossing("a job is done") as uow:
+                    await uow.run(jobs.FINISH, claimed.organization_id, claimed.id, claimed.tries)
+        finally:
+            renewing.cancel()
+
+    async def _renew(self, claimed: jobs.Claimed) -> None:
+        while True:
+            await asyncio.sleep(jobs.LEASE / 3)
+            with suppress(TemulaError):
+                async with self._database.crossing("a job is still running") as uow:
+                    await uow.run(jobs.RENEW, claimed.organization_id, claimed.id, claimed.tries, jobs.LEASE)
+
+    async def _failed(self, claimed: jobs.Claimed, error: Exception) -> None:
+        text = f"{type(error).__name__}: {error}"[:1000]
+        log.warning("job.failed", kind=claimed.kind, job=claimed.id, tries=claimed.tries, error=text)
+        with suppress(TemulaError):
+            async with self._database.crossing("a job failed") as uow:
+                await uow.run(
+                    jobs.FAIL, claimed.organization_id, claimed.id, claimed.tries,
+                    jobs.wait_before(claimed.tries), text,
+                )  # fmt: skip
+
+
+class Scheduler:
+    """Enqueues timed jobs; any number of schedulers may run, each tick happens once."""
+
+    def __init__(self, database: Database, timed: tuple[Timed, ...], platform: Actor) -> None:
+        self._database = database
+        self._timed = timed
+        self._platform = platform
+
+    async def serve(self, stop: asyncio.Event, *, poll: float = 1.0) -> None:
+        """Tick until `stop` is set."""
+        while not stop.is_set():
+            try:
+                await self.tick()
+            except TemulaError as error:
+                log.warning("scheduler.tick_failed", code=error.code)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(poll):
+                    await stop.wait()
+
+    async def tick(self) -> int:
+        """Enqueue every timed job that is due; give how many."""
+        enqueued = 0
+        async with self._database.unit(self._platform) as uow:
+            for timed in self._timed:
+                following = _following(timed.cron, uow.now)
+                await uow.run(jobs.SCHEDULE, timed.name, uow.now)
+                if await uow.run(jobs.TICK, timed.name, following, uow.now):
+                    uow.enqueue(timed.job)
+                    enqueued += 1
+        return enqueued
+
+
+def _following(cron: str, now: datetime) -> datetime:
+    following: datetime = croniter(cron, now).get_next(datetime)
+    return following

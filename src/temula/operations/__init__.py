@@ -1,0 +1,1 @@
+"""How Temula is run; the only region that knows every part."""

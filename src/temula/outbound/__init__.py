@@ -1,0 +1,1 @@
+"""What others consume: one folder a channel."""
