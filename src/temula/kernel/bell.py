@@ -72,9 +72,12 @@ class Bell:
                 await self._rung.wait()
                 self._rung.clear()
                 topics, self._to_ring = sorted(self._to_ring), set()
-                await connection.execute("SELECT pg_notify($1, topic) FROM unnest($2::text[]) AS topic", CHANNEL, topics)
+                await connection.execute(
+                    "SELECT pg_notify($1, topic) FROM unnest($2::text[]) AS topic", CHANNEL, topics
+                )
         finally:
-            connection.terminate()
+            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await connection.close(timeout=1)
 
 
 async def wait(event: asyncio.Event, timeout: float) -> None:  # noqa: ASYNC109 - the poll interval, not a deadline

@@ -1,4 +1,4 @@
-"""Named readers of the fact log, each with its own cursor: at least once, in order, one worker at a time, rewindable."""
+"""Named readers of the fact log, each with its own cursor: at least once, in order, one at a time, rewindable."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -43,25 +43,25 @@ class Cursor(msgspec.Struct, frozen=True):
 
 
 CLAIM = Statement("""
-INSERT INTO fact_consumers AS c (name, leased_until) VALUES ($1, now() + make_interval(secs => $2))
-ON CONFLICT (name) DO UPDATE SET leased_until = excluded.leased_until, fence = c.fence + 1, updated_at = now()
-    WHERE c.leased_until <= now()
+INSERT INTO fact_consumers AS c (name, leased_until) VALUES ($1, $2::timestamptz + make_interval(secs => $3))
+ON CONFLICT (name) DO UPDATE SET leased_until = excluded.leased_until, fence = c.fence + 1, updated_at = $2
+    WHERE c.leased_until <= $2
 RETURNING name, transaction, position, fence, updated_at
 """)
 
 ADVANCE = Statement("""
-UPDATE fact_consumers SET transaction = $3, position = $4, updated_at = now(),
-    leased_until = now() + make_interval(secs => $5)
+UPDATE fact_consumers SET transaction = $3, position = $4, updated_at = $5::timestamptz,
+    leased_until = $5::timestamptz + make_interval(secs => $6)
 WHERE name = $1 AND fence = $2
 """)
 
-RELEASE = Statement("UPDATE fact_consumers SET leased_until = now() WHERE name = $1 AND fence = $2")
+RELEASE = Statement("UPDATE fact_consumers SET leased_until = $3 WHERE name = $1 AND fence = $2")
 
 LIST = Statement("SELECT name, transaction, position, fence, updated_at FROM fact_consumers ORDER BY name")
 
 # The fence moves too, so a reader that is at work now cannot overwrite the rewind.
 REWIND = Statement("""
-UPDATE fact_consumers SET fence = fence + 1, leased_until = now(), updated_at = now(),
+UPDATE fact_consumers SET fence = fence + 1, leased_until = $3, updated_at = $3,
     transaction = coalesce((SELECT transaction - 1 FROM facts WHERE occurred_at >= $2
                             ORDER BY transaction, position LIMIT 1), transaction), position = 0
 WHERE name = $1
@@ -82,7 +82,7 @@ async def cursors(database: Database) -> list[Cursor]:
 async def rewind(database: Database, name: str, since: datetime) -> None:
     """Make a consumer read again everything from `since` on."""
     async with database.crossing("rewinding a consumer") as uow:
-        if not await uow.run(REWIND, name, since):
+        if not await uow.run(REWIND, name, since, uow.now):
             raise NotFound(f"No consumer is named {name}; `temula facts consumers` lists them.")
 
 
@@ -118,7 +118,7 @@ class ConsumerLoop:
 
     async def _hold_and_read(self, stop: asyncio.Event, ring: asyncio.Event, poll: float) -> None:
         async with self._database.crossing(f"consumer {self._consumer.name} takes its lease") as uow:
-            cursor = await uow.row(Cursor, CLAIM, self._consumer.name, LEASE)
+            cursor = await uow.row(Cursor, CLAIM, self._consumer.name, uow.now, LEASE)
         if cursor is None:
             return
         after, renewed = Position(cursor.transaction, cursor.position), self._database.clock.monotonic()
@@ -135,7 +135,7 @@ class ConsumerLoop:
                     await wait(ring, BEHIND_PAUSE if look.behind else poll)
         finally:
             async with self._database.crossing("a consumer gives its lease back") as uow:
-                await uow.run(RELEASE, self._consumer.name, cursor.fence)
+                await uow.run(RELEASE, self._consumer.name, cursor.fence, uow.now)
 
     async def _look(self, after: Position) -> _Read:
         async with self._database.crossing(f"consumer {self._consumer.name} reads") as uow:
@@ -146,4 +146,4 @@ class ConsumerLoop:
     async def _advance(self, after: Position, fence: int) -> bool:
         async with self._database.crossing(f"consumer {self._consumer.name} moves its cursor") as uow:
             name = self._consumer.name
-            return bool(await uow.run(ADVANCE, name, fence, after.transaction, after.position, LEASE))
+            return bool(await uow.run(ADVANCE, name, fence, after.transaction, after.position, uow.now, LEASE))

@@ -47,6 +47,7 @@ class UnitOfWork:
         self._facts: list[facts.Told] = []
         self._audit: list[audit.Entry] = []
         self._jobs: list[jobs.Wanted] = []
+        self._topics: set[str] = set()
         self.actor = actor
         self.organization_id: OrganizationId = actor.organization_id
         self.now = clock.now()
@@ -60,7 +61,7 @@ class UnitOfWork:
         record = await self._connection.fetchrow(statement, *args)
         return None if record is None else into(*record)
 
-    async def value(self, statement: Statement, *args: object) -> Any:  # noqa: ANN401 - one column of any type
+    async def value(self, statement: Statement, *args: object) -> Any:
         """Fetch the first column of the first row, or None."""
         return await self._connection.fetchval(statement, *args)
 
@@ -87,9 +88,13 @@ class UnitOfWork:
         """Enqueue background work with this transaction, due in `delay` seconds."""
         self._jobs.append(jobs.Wanted(job, self.organization_id, delay))
 
+    def ring(self, topic: str) -> None:
+        """Wake those who wait for `topic` once this transaction is committed."""
+        self._topics.add(topic)
+
     async def flush(self) -> set[str]:
         """Write what was told and give the topics to ring after the commit."""
-        topics: set[str] = set()
+        topics = self._topics
         if self._jobs:
             await self.run(jobs.ENQUEUE, *jobs.arguments(self._jobs, self.now))
             topics.add(jobs.TOPIC)

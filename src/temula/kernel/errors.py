@@ -1,10 +1,10 @@
 """What can go wrong, named by what its reader should do next; HTTP statuses are decided in one table at the edge.
 
-    TemulaError
-     * InvalidInput      the caller sends something else           x NotFound       the caller looks elsewhere
-     * Unauthenticated   the caller shows who they are             x NotAllowed     the caller asks for the right
-     * Conflict          the caller looks at the state first       x TooMany        the caller waits, then repeats
-     * Unavailable       the caller repeats later, we are told     x Misconfigured  the operator or organizer mends it
+TemulaError
+ * InvalidInput      the caller sends something else           x NotFound       the caller looks elsewhere
+ * Unauthenticated   the caller shows who they are             x NotAllowed     the caller asks for the right
+ * Conflict          the caller looks at the state first       x TooMany        the caller waits, then repeats
+ * Unavailable       the caller repeats later, we are told     x Misconfigured  the operator or organizer mends it
 """
 
 from collections.abc import Mapping

@@ -1,9 +1,11 @@
-"""Following facts: a part names the types it follows; each fact is handled in a unit of work of its organization.
+"""Following facts: a part names the types it follows; each is handled once, in a unit of work of its organization.
 
-A fact whose handling fails does not hold up the others: it becomes a job that tries again with backoff.
+That it was handled is written in the same transaction, so a fact that is read again changes nothing. One whose handling
+fails does not hold up the others: it becomes a job that tries again with backoff.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,7 +16,7 @@ from temula.kernel.database import Database, UnitOfWork
 from temula.kernel.errors import NotFound, Unavailable
 from temula.kernel.facts import Fact, StoredFact
 from temula.kernel.jobs import Job
-from temula.kernel.runner import Handler
+from temula.kernel.runner import AnyHandler, Handler
 from temula.kernel.sql import Statement, columns
 from temula.kernel.tenancy import Actor, system
 
@@ -22,6 +24,10 @@ log = structlog.get_logger()
 
 Follow = Callable[[UnitOfWork, Any], Awaitable[None]]
 
+FOLLOWED = Statement("""
+SELECT EXISTS (SELECT FROM followed_facts WHERE organization_id = $1 AND follower = $2 AND fact_id = $3)
+""")
+NOTE_FOLLOWED = Statement("INSERT INTO followed_facts (organization_id, follower, fact_id) VALUES ($1, $2, $3)")
 GET = Statement(f"SELECT {columns(StoredFact)} FROM facts WHERE organization_id = $1 AND id = $2")
 
 
@@ -62,12 +68,11 @@ def consumer(database: Database, follower: Follower) -> Consumer:
     return Consumer(follower.name, handle)
 
 
-def handlers(database: Database, followers: tuple[Follower, ...]) -> dict[str, Handler]:
+def handlers(database: Database, followers: tuple[Follower, ...]) -> dict[str, AnyHandler]:
     """Give what runs follow-ups."""
     by_name = {follower.name: follower for follower in followers}
 
-    async def follow_up(actor: Actor, job: Job) -> None:
-        assert isinstance(job, FollowUp)  # noqa: S101 - narrows the type the runner decoded
+    async def follow_up(actor: Actor, job: FollowUp) -> None:
         async with database.reading(actor) as uow:
             fact = await get(uow, job.fact_id)
         await _follow(database, by_name[job.follower], fact)
@@ -84,9 +89,16 @@ async def get(uow: UnitOfWork, fact_id: str) -> StoredFact:
 
 async def _follow(database: Database, follower: Follower, fact: StoredFact) -> None:
     for kind, follow in follower.follows.items():
-        if kind.TYPE == fact.type:
-            data = msgspec.json.decode(fact.data, type=kind)
-            actor = system(follower.name, fact.organization_id)
-            await database.run(actor, lambda uow: follow(uow, data))  # noqa: B023 - awaited within this turn
+        if fact.type == kind.TYPE:
+            work = partial(_once, follower=follower.name, fact=fact, follow=follow, kind=kind)
+            await database.run(system(follower.name, fact.organization_id), work)
 
 
+async def _once(uow: UnitOfWork, *, follower: str, fact: StoredFact, follow: Follow, kind: type[Fact]) -> None:
+    row = (fact.organization_id, follower, fact.id)
+    if await uow.value(FOLLOWED, *row):
+        return
+    await follow(uow, msgspec.json.decode(fact.data, type=kind))
+    # Written last: whoever does the same at the same time fails here and rolls back, and what only reads and draws for
+    # long before it writes does not hold up the log's readers.
+    await uow.run(NOTE_FOLLOWED, *row)

@@ -68,15 +68,16 @@ ON CONFLICT DO NOTHING
 
 # `run_at` is also the lease: a claimed job becomes due again when its worker stops renewing.
 CLAIM = Statement("""
-UPDATE jobs SET state = 'running', tries = tries + 1, run_at = now() + make_interval(secs => $2), dedupe = NULL
+UPDATE jobs SET state = 'running', tries = tries + 1, dedupe = NULL,
+    run_at = $3::timestamptz + make_interval(secs => $2)
 WHERE (organization_id, id) IN (
-    SELECT organization_id, id FROM jobs WHERE state IN ('ready', 'running') AND run_at <= now()
+    SELECT organization_id, id FROM jobs WHERE state IN ('ready', 'running') AND run_at <= $3
     ORDER BY run_at LIMIT $1 FOR UPDATE SKIP LOCKED)
 RETURNING organization_id, id, kind, payload, tries
 """)
 
 RENEW = Statement("""
-UPDATE jobs SET run_at = now() + make_interval(secs => $4)
+UPDATE jobs SET run_at = $5::timestamptz + make_interval(secs => $4)
 WHERE organization_id = $1 AND id = $2 AND tries = $3 AND state = 'running'
 """)
 
@@ -84,7 +85,7 @@ FINISH = Statement("DELETE FROM jobs WHERE organization_id = $1 AND id = $2 AND 
 
 FAIL = Statement("""
 UPDATE jobs SET state = CASE WHEN tries_left <= 1 THEN 'dead' ELSE 'ready' END, tries_left = tries_left - 1,
-    run_at = now() + make_interval(secs => $4), last_error = $5
+    run_at = $6::timestamptz + make_interval(secs => $4), last_error = $5
 WHERE organization_id = $1 AND id = $2 AND tries = $3
 """)
 
@@ -94,7 +95,7 @@ WHERE state = $1 ORDER BY run_at LIMIT $2
 """)
 
 REVIVE = Statement("""
-UPDATE jobs SET state = 'ready', run_at = now(), tries_left = 5 WHERE state = 'dead' AND ($1::text IS NULL OR id = $1)
+UPDATE jobs SET state = 'ready', run_at = $2, tries_left = 5 WHERE state = 'dead' AND ($1::text IS NULL OR id = $1)
 """)
 
 TICK = Statement("""

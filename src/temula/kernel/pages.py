@@ -1,4 +1,4 @@
-"""Cursor pagination: newest first by id, opaque cursors bound to the list they came from; nothing skipped or repeated."""
+"""Cursor pagination: newest first by id, opaque cursors bound to their list; nothing skipped, nothing repeated."""
 
 import base64
 import binascii

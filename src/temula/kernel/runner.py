@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 import structlog
@@ -18,14 +18,17 @@ from temula.kernel.tenancy import Actor, system
 
 log = structlog.get_logger()
 
-Handle = Callable[[Actor, jobs.Job], Awaitable[None]]
+J = TypeVar("J", bound=jobs.Job)
 
 
-class Handler(NamedTuple):
+class Handler(NamedTuple, Generic[J]):
     """What runs a kind of job: the type its payload decodes into, and the function."""
 
-    job: type[jobs.Job]
-    handle: Handle
+    job: type[J]
+    handle: Callable[[Actor, J], Awaitable[None]]
+
+
+AnyHandler = Handler[Any]
 
 
 class Timed(NamedTuple):
@@ -39,7 +42,7 @@ class Timed(NamedTuple):
 class JobRunner:
     """One worker's loop over the job table."""
 
-    def __init__(self, database: Database, handlers: Mapping[str, Handler], *, at_once: int = 8) -> None:
+    def __init__(self, database: Database, handlers: Mapping[str, AnyHandler], *, at_once: int = 8) -> None:
         self._database = database
         self._handlers = handlers
         self._at_once = at_once
@@ -65,7 +68,7 @@ class JobRunner:
             return True
         try:
             async with self._database.crossing("claiming due jobs") as uow:
-                claimed = await uow.rows(jobs.Claimed, jobs.CLAIM, room, jobs.LEASE)
+                claimed = await uow.rows(jobs.Claimed, jobs.CLAIM, room, jobs.LEASE, uow.now)
         except TemulaError as error:
             log.warning("jobs.claim_failed", code=error.code)
             return False
@@ -95,7 +98,7 @@ class JobRunner:
             await asyncio.sleep(jobs.LEASE / 3)
             with suppress(TemulaError):
                 async with self._database.crossing("a job is still running") as uow:
-                    await uow.run(jobs.RENEW, claimed.organization_id, claimed.id, claimed.tries, jobs.LEASE)
+                    await uow.run(jobs.RENEW, claimed.organization_id, claimed.id, claimed.tries, jobs.LEASE, uow.now)
 
     async def _failed(self, claimed: jobs.Claimed, error: Exception) -> None:
         text = f"{type(error).__name__}: {error}"[:1000]
@@ -104,7 +107,7 @@ class JobRunner:
             async with self._database.crossing("a job failed") as uow:
                 await uow.run(
                     jobs.FAIL, claimed.organization_id, claimed.id, claimed.tries,
-                    jobs.wait_before(claimed.tries), text,
+                    jobs.wait_before(claimed.tries), text, uow.now,
                 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """What can go wrong at a gate; a refused scan is a result, not an error, because it is recorded.
 
-    NotFound  x NoSuchCheckpoint   x NoSuchCheckIn
-    Conflict  x CheckpointExists   x AlreadyUndone
+NotFound  x NoSuchCheckpoint   x NoSuchCheckIn
+Conflict  x CheckpointExists   x AlreadyUndone
 """
 
 from temula.kernel.errors import Conflict, NotFound

@@ -1,7 +1,7 @@
 """What can go wrong with connections.
 
-    Misconfigured  x NoConnection   the organizer connects a provider, or allows the platform's
-    NotFound       x UnknownDoor    the callback URL is not one of ours
+Misconfigured  x NoConnection   the organizer connects a provider, or allows the platform's
+NotFound       x UnknownDoor    the callback URL is not one of ours
 """
 
 from temula.kernel.errors import Misconfigured, NotFound

@@ -24,7 +24,18 @@ async def connect(
     """Add a provider account and use it from now on for its kind; `token` is the secret part of its callback URL."""
     identifier = CONNECTION.new(uow.now)
     organization_id = PLATFORM if on_platform else uow.organization_id
-    draft = Connection(organization_id, identifier, kind, provider, mode, b"", hint, True, uow.now, on_platform)
+    draft = Connection(
+        organization_id,
+        identifier,
+        kind,
+        provider,
+        mode,
+        b"",
+        hint,
+        enabled=True,
+        created_at=uow.now,
+        on_platform=on_platform,
+    )
     sealed = ring.seal(msgspec.json.encode(dict(credentials)), draft.context)
     connection = msgspec.structs.replace(draft, credentials=sealed)
     await store.insert(uow, connection, token_hash(token))

@@ -1,9 +1,9 @@
 """What can go wrong with events and ticket types.
 
-    NotFound  x NoSuchEvent        x NoSuchTicketType
-    Conflict  x EventNotEditable   publish, archive or edit in another order
-              x NotOnSale          wait for the sale, or choose another ticket type
-              x SoldOut            choose fewer or others
+NotFound  x NoSuchEvent        x NoSuchTicketType
+Conflict  x EventNotEditable   publish, archive or edit in another order
+          x NotOnSale          wait for the sale, or choose another ticket type
+          x SoldOut            choose fewer or others
 """
 
 from temula.kernel.errors import Conflict, NotFound

@@ -1,7 +1,7 @@
 """What can go wrong with organizations.
 
-    Conflict  x MemberExists   change the member instead
-    NotFound  x NoSuchMember   list the members first
+Conflict  x MemberExists   change the member instead
+NotFound  x NoSuchMember   list the members first
 """
 
 from temula.kernel.errors import Conflict, NotFound

@@ -28,9 +28,7 @@ async def create(
 ) -> Organization:  # fmt: skip
     """Create one organization, in a unit of work of its own."""
     async with database.unit(system(part, organization_id)) as uow:
-        organization = Organization(
-            organization_id, name, mode, twin_id, plan, None, [], mode is Mode.SANDBOX, uow.now
-        )
+        organization = Organization(organization_id, name, mode, twin_id, plan, None, [], mode is Mode.SANDBOX, uow.now)
         await store.insert(uow, organization)
         uow.audit("organization.create", organization_id, {"name": name, "mode": mode, "plan": plan})
     return organization

@@ -1,7 +1,7 @@
-"""What can go wrong with payments; connectors raise the provider errors of `ports`.
+"""What can go wrong with payments; connectors raise `kernel.providers` errors.
 
-    NotFound  x NoSuchPayment   x NoSuchRefund
-    Conflict  x NotRefundable   refund less, or wait until it is paid
+NotFound  x NoSuchPayment   x NoSuchRefund
+Conflict  x NotRefundable   refund less, or wait until it is paid
 """
 
 from temula.kernel.errors import Conflict, NotFound

@@ -2,30 +2,27 @@
 
 from temula.domain.payments import service
 from temula.domain.payments.model import AskCharge, AskRefund, LookAtAttempt
-from temula.domain.payments.ports import BadCredentials, Gateways, Refused
+from temula.domain.payments.ports import Gateways
 from temula.kernel.crypto import KeyRing
 from temula.kernel.database import Database
-from temula.kernel.jobs import Job
-from temula.kernel.runner import Handler
+from temula.kernel.providers import BadCredentials, Refused
+from temula.kernel.runner import AnyHandler, Handler
 from temula.kernel.tenancy import Actor
 
 
-def handlers(database: Database, gateways: Gateways, ring: KeyRing) -> dict[str, Handler]:
+def handlers(database: Database, gateways: Gateways, ring: KeyRing) -> dict[str, AnyHandler]:
     """Give what runs each kind of job of payments."""
 
-    async def ask_charge(actor: Actor, job: Job) -> None:
-        assert isinstance(job, AskCharge)  # noqa: S101 - narrows the type the runner decoded
+    async def ask_charge(actor: Actor, job: AskCharge) -> None:
         try:
             await service.ask_charge(database, gateways, ring, actor, job.attempt_id, again=True)
         except (Refused, BadCredentials):
             return  # recorded with the attempt; asking again would change nothing
 
-    async def ask_refund(actor: Actor, job: Job) -> None:
-        assert isinstance(job, AskRefund)  # noqa: S101 - narrows the type the runner decoded
+    async def ask_refund(actor: Actor, job: AskRefund) -> None:
         await service.ask_refund(database, gateways, ring, actor, job.refund_id)
 
-    async def look(actor: Actor, job: Job) -> None:
-        assert isinstance(job, LookAtAttempt)  # noqa: S101 - narrows the type the runner decoded
+    async def look(actor: Actor, job: LookAtAttempt) -> None:
         await service.look_at_attempt(database, gateways, ring, actor, job.attempt_id, job.look)
 
     return {

@@ -1,9 +1,4 @@
-"""What payments need from outside, one capability a protocol, and the provider errors by what comes next.
-
-    ProviderError
-     x Refused          our request is wrong: a person looks      x Unreachable     it did not happen: ask again later
-     x BadCredentials   the organizer mends the connection        x OutcomeUnknown  it may have happened: ask by key
-"""
+"""What payments need from outside, one capability a protocol; connectors raise `kernel.providers` errors only."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,39 +8,7 @@ import msgspec
 
 from temula.domain.connections.model import Opened
 from temula.domain.payments.model import Observation, PaymentState, RefundState
-from temula.kernel.errors import Misconfigured, TemulaError, Unavailable
 from temula.kernel.money import Money
-
-
-class ProviderError(TemulaError):
-    """Root of what a connector may raise."""
-
-    code = "provider_error"
-    title = "The payment provider did not do it"
-
-
-class Refused(ProviderError):
-    """The provider understood and will not: repeating the same changes nothing."""
-
-    code = "provider_refused"
-
-
-class BadCredentials(ProviderError, Misconfigured):
-    """The provider does not accept the connection's credentials."""
-
-    code = "provider_credentials"
-
-
-class Unreachable(ProviderError, Unavailable):
-    """The provider was not reached, or said it is busy: nothing happened there."""
-
-    code = "provider_unreachable"
-
-
-class OutcomeUnknown(ProviderError, Unavailable):
-    """The request was sent and no answer came: it may have happened. Look it up by its key before anything else."""
-
-    code = "provider_outcome_unknown"
 
 
 class ChargeWish(msgspec.Struct, frozen=True, kw_only=True):

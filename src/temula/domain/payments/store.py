@@ -57,7 +57,9 @@ INSERT INTO refunds ({columns(Refund)}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 
 """)
 REFUND = Statement(f"SELECT {columns(Refund)} FROM refunds WHERE organization_id = $1 AND id = $2")
 LOCK_REFUND = Statement(f"SELECT {columns(Refund)} FROM refunds WHERE organization_id = $1 AND id = $2 FOR UPDATE")
-REFUNDS_OF = Statement(f"SELECT {columns(Refund)} FROM refunds WHERE organization_id = $1 AND payment_id = $2 ORDER BY id")
+REFUNDS_OF = Statement(
+    f"SELECT {columns(Refund)} FROM refunds WHERE organization_id = $1 AND payment_id = $2 ORDER BY id"
+)
 LIST_REFUNDS = Statement(f"""
 SELECT {columns(Refund)} FROM refunds WHERE organization_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3
 """)

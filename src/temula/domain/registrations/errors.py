@@ -1,7 +1,7 @@
 """What can go wrong with registrations.
 
-    NotFound  x NoSuchRegistration   x NoSuchAttendee
-    Conflict  x RegistrationState    look at the registration first
+NotFound  x NoSuchRegistration   x NoSuchAttendee
+Conflict  x RegistrationState    look at the registration first
 """
 
 from temula.kernel.errors import Conflict, NotFound

@@ -6,7 +6,7 @@ from temula.domain.registrations.model import ExpireHolds
 from temula.kernel.database import Database
 from temula.kernel.following import Follower
 from temula.kernel.jobs import Job
-from temula.kernel.runner import Handler, Timed
+from temula.kernel.runner import AnyHandler, Handler, Timed
 from temula.kernel.tenancy import Actor
 
 FOLLOWER = Follower(
@@ -21,7 +21,7 @@ FOLLOWER = Follower(
 TIMED = (Timed("registrations.expire_holds", "* * * * *", ExpireHolds()),)
 
 
-def handlers(database: Database) -> dict[str, Handler]:
+def handlers(database: Database) -> dict[str, AnyHandler]:
     """Give what runs each kind of job of registrations."""
 
     async def expire_holds(_actor: Actor, _job: Job) -> None:

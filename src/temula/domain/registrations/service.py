@@ -171,7 +171,9 @@ async def refund(
     payment = await payments.refundable(uow, registration.id)
     if payment is None:
         raise RegistrationState("The registration holds no money that could be refunded.")
-    coming: dict[str, Attendee] = {one.id: one for one in await store.attendees_of(uow, registration.id) if one.state == State.CONFIRMED}
+    coming: dict[str, Attendee] = {
+        one.id: one for one in await store.attendees_of(uow, registration.id) if one.state == State.CONFIRMED
+    }
     if attendee_ids and amount is not None:
         raise InvalidInput("Give attendee_ids or an amount, not both.", pointer="/amount")
     if unknown := [one for one in attendee_ids if one not in coming]:
@@ -198,7 +200,9 @@ async def on_payment_succeeded(uow: UnitOfWork, paid: PaymentSucceeded) -> None:
         if not lapsed or not await events.retake(uow, counted(attendees)):
             await _give_money_back(uow, registration, "sold_out" if lapsed else "paid_after_cancellation")
             return
-    confirmed = msgspec.structs.replace(registration, state=State.CONFIRMED, hold_expires_at=None, cancelled_reason=None)
+    confirmed = msgspec.structs.replace(
+        registration, state=State.CONFIRMED, hold_expires_at=None, cancelled_reason=None
+    )
     await store.update(uow, confirmed)
     await store.set_attendees(uow, [attendee.id for attendee in attendees], State.CONFIRMED)
     uow.tell(RegistrationConfirmed(registration_id=registration.id), event_id=registration.event_id)
@@ -271,9 +275,7 @@ async def _release(
 ) -> None:
     await events.give_back(uow, counted(leaving))
     await store.set_attendees(uow, [one.id for one in leaving], state)
-    fact = AttendeesReleased(
-        registration_id=registration.id, attendee_ids=[one.id for one in leaving], reason=reason
-    )
+    fact = AttendeesReleased(registration_id=registration.id, attendee_ids=[one.id for one in leaving], reason=reason)
     uow.tell(fact, event_id=registration.event_id)
 
 

@@ -1,7 +1,7 @@
 """What can go wrong with tickets; `model.code` draws the errors of codes.
 
-    NotFound  x NoSuchTicket
-    Conflict  x TicketVoid   the ticket no longer counts
+NotFound  x NoSuchTicket
+Conflict  x TicketVoid   the ticket no longer counts
 """
 
 from temula.kernel.errors import Conflict, NotFound

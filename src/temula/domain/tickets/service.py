@@ -64,20 +64,25 @@ async def issue(uow: UnitOfWork, ring: KeyRing, qr_url: QrUrl, registration_id: 
         if attendee.state == State.CONFIRMED
         and (attendee.id not in existing or existing[attendee.id].state == TicketState.VOID)
     ]
-    issued = []
-    key = await _signing_key(uow, ring) if due else None
-    for attendee in due:
-        assert key is not None  # noqa: S101 - due is not empty
-        ticket_type = await events.get_ticket_type(uow, attendee.ticket_type_id)
-        ticket = _made(uow, attendee, existing.get(attendee.id), key)
-        paper = _paper(organization.name, event, ticket_type, attendee, ticket)
-        await store.put(uow, ticket, await asyncio.to_thread(ticket_pdf, paper))
+    if not due:
+        return []
+    key = await _signing_key(uow, ring)
+    issued = [_made(uow, attendee, existing.get(attendee.id), key) for attendee in due]
+    types = {one: await events.get_ticket_type(uow, one) for one in {attendee.ticket_type_id for attendee in due}}
+    papers = [
+        _paper(organization.name, event, types[attendee.ticket_type_id], attendee, ticket)
+        for attendee, ticket in zip(due, issued, strict=True)
+    ]
+    # All are drawn before the first is written: a transaction that has written holds up every reader of the fact log.
+    drawn = await asyncio.to_thread(lambda: [ticket_pdf(paper) for paper in papers])
+    for ticket, pdf in zip(issued, drawn, strict=True):
+        await store.put(uow, ticket, pdf)
         fact = TicketIssued(
-            ticket_instance_id=ticket.id, event_id=event.id, attendee_id=attendee.id, qr_code_url=qr_url(ticket.id)
-        )
+            ticket_instance_id=ticket.id, event_id=event.id, attendee_id=ticket.attendee_id,
+            qr_code_url=qr_url(ticket.id),
+        )  # fmt: skip
         uow.tell(fact, event_id=event.id)
-        uow.audit("ticket.issue", ticket.id, {"attendee": attendee.id, "generation": ticket.generation})
-        issued.append(ticket)
+        uow.audit("ticket.issue", ticket.id, {"attendee": ticket.attendee_id, "generation": ticket.generation})
     return issued
 
 
@@ -175,8 +180,11 @@ async def _signing_key(uow: UnitOfWork, ring: KeyRing) -> TicketKey:
     if stored is None:
         fresh = generate_key()
         sealed = ring.seal(fresh.seed, key_context(uow.organization_id, fresh.id))
-        await store.insert_key(uow, StoredKey(uow.organization_id, fresh.id, fresh.public.raw, sealed, True, uow.now))
+        await store.insert_key(
+            uow, StoredKey(uow.organization_id, fresh.id, fresh.public.raw, sealed, active=True, created_at=uow.now)
+        )
         uow.audit("ticket_key.create", fresh.id.hex())
         stored = await store.active_key(uow)
-    assert stored is not None  # noqa: S101 - inserted by us or, in the same moment, by another
+    if stored is None:
+        raise RuntimeError("a signing key was stored and is not there")
     return signing_key(ring.open(stored.private_key, stored.context))

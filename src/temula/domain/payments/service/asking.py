@@ -20,20 +20,12 @@ from temula.domain.payments.model import (
     RefundObservation,
     RefundState,
 )
-from temula.domain.payments.ports import (
-    BadCredentials,
-    ChargeAnswer,
-    ChargeWish,
-    Gateways,
-    OutcomeUnknown,
-    Refused,
-    RefundAnswer,
-    RefundWish,
-)
+from temula.domain.payments.ports import ChargeAnswer, ChargeWish, Gateways, RefundAnswer, RefundWish
 from temula.domain.payments.service.seeing import see
 from temula.kernel.crypto import KeyRing
 from temula.kernel.database import Database, UnitOfWork
 from temula.kernel.money import Money
+from temula.kernel.providers import BadCredentials, OutcomeUnknown, Refused
 from temula.kernel.tenancy import Actor
 
 log = structlog.get_logger()

@@ -69,9 +69,7 @@ async def refundable(uow: UnitOfWork, registration_id: str) -> Payment | None:
     return held[-1] if held else None
 
 
-async def want_refund(
-    uow: UnitOfWork, payment_id: str, *, amount: int, reason: str, attendee_ids: list[str]
-) -> Refund:
+async def want_refund(uow: UnitOfWork, payment_id: str, *, amount: int, reason: str, attendee_ids: list[str]) -> Refund:
     """Reserve an amount of a payment and write down that it is to go back; a job or the caller asks for it."""
     if amount <= 0:
         raise InvalidInput("The amount of a refund must be above zero.", pointer="/amount")

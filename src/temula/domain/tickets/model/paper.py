@@ -4,42 +4,24 @@ The same input gives the same bytes: nothing is read from the clock, the time of
 """
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from io import BytesIO
-from math import sqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ClassVar, Final, Literal
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import segno
-from fpdf import FPDF
-from fpdf.fonts import TTFFont
 
+from temula.domain.tickets.model.page import INK, INSIDE, MARGIN, WIDTH, Page, Points, Size, Text
 from temula.domain.tickets.model.typefaces import Typefaces, installed
 from temula.kernel.money import Money
 
-Style = Literal["", "B"]
-Align = Literal["L", "C", "R"]
-Colour = tuple[int, int, int]
-_WEIGHTS: Final[dict[Style, int]] = {"": 400, "B": 650}
-_INK: Final[Colour] = (17, 24, 39)
-_GREY: Final[Colour] = (107, 114, 128)
-_RULE: Final[Colour] = (209, 213, 219)
-
-# All measures are millimetres on A5; on A4 the same drawing is larger by the square root of two.
-_WIDTH: Final = 148.0
-_HEIGHT: Final = 210.0
-_MARGIN: Final = 14.0
 _QR_SIDE: Final = 76.0
-_DARK: Final = re.compile(rb"\x01+")
 _QUIET: Final = 4  # modules of white that a scanner needs around the code
-
-# HarfBuzz has used them by the time that the file is written; fontTools would carry each through its subsetter.
-_NOT_EMBEDDED: Final = ("GSUB", "GPOS", "GDEF", "STAT", "MVAR", "gasp")
+_DARK: Final = re.compile(rb"\x01+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +32,16 @@ class Words:
     ticket_type: str = "Ticket"
     price: str = "Price"
     free: str = "Free"
-    number: str = "Number"
+    number: str = "Ticket number"
     hint: str = "Show this code at the entrance"
     weekdays: tuple[str, ...] = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
     months: tuple[str, ...] = (
         *("January", "February", "March", "April", "May", "June"),
         *("July", "August", "September", "October", "November", "December"),
     )
+
+
+ENGLISH: Final = Words()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,25 +76,19 @@ def qr_png(code: str, scale: int = 8) -> bytes:
     return picture.getvalue()
 
 
-def ticket_pdf(
-    paper: Paper,
-    *,
-    size: Literal["A5", "A4"] = "A5",
-    words: Words | None = None,
-    typefaces: Typefaces | None = None,
-) -> bytes:
+def ticket_pdf(paper: Paper, *, size: Size = "A5", words: Words = ENGLISH, typefaces: Typefaces | None = None) -> bytes:
     faces = typefaces or installed()
-    said = _say(paper, words or Words(), faces)
-    page = _Page(size)
-    page.set_title(said.event)
-    page.set_author(said.organization)
+    said = _say(paper, words, faces)
+    page = Page(size, faces)
+    page.set_title(said.event.text)
+    page.set_author(said.organization.text)
     page.set_creator("Temula")
     page.set_creation_date(paper.printed_at)
     with TemporaryDirectory(prefix="temula-ticket-") as folder:  # fpdf2 reads fonts from files only
-        page.load(faces, said, Path(folder))
-        page.head(said)
-        page.code(paper.code, said)
-        page.foot(said)
+        page.load(said.texts(), Path(folder))
+        _draw_head(page, said)
+        _draw_code(page, said, paper.code)
+        _draw_foot(page, said)
         return page.finished()
 
 
@@ -120,49 +99,49 @@ def _qr(code: str) -> segno.QRCode:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """The texts as they are drawn, and in which weight."""
+    """Everything that is drawn as text, in what can be drawn of it."""
 
-    bold: ClassVar[tuple[str, ...]] = ("event", "date", "attendee", "ticket_type", "price")
+    organization: Text
+    event: Text
+    date: Text
+    time: Text
+    venue: Text
+    attendee: Text
+    ticket_type: Text
+    price: Text
+    number: Text
+    hint: Text
+    attendee_label: Text
+    ticket_type_label: Text
+    price_label: Text
 
-    organization: str
-    event: str
-    date: str
-    time: str
-    venue: str
-    attendee: str
-    ticket_type: str
-    price: str
-    number: str
-    hint: str
-    attendee_label: str
-    ticket_type_label: str
-    price_label: str
-    number_label: str
-
-    def characters(self, style: Style) -> set[str]:
-        texts = (getattr(self, f.name) for f in fields(self) if (f.name in self.bold) == (style == "B"))
-        return set("".join(texts)) | {" ", "…"}
+    def texts(self) -> list[Text]:
+        return [getattr(self, field.name) for field in fields(self)]
 
 
 def _say(paper: Paper, words: Words, faces: Typefaces) -> _Said:
+    def plain(text: str) -> Text:
+        return Text(faces.readable(text), "")
+
+    def bold(text: str) -> Text:
+        return Text(faces.readable(text), "B")
+
     price = "" if paper.price is None else paper.price.format() if paper.price.minor else words.free
-    texts = {
-        "organization": paper.organization,
-        "event": paper.event,
-        "date": _date(paper, words),
-        "time": _time(paper),
-        "venue": paper.venue,
-        "attendee": paper.attendee,
-        "ticket_type": paper.ticket_type,
-        "price": price,
-        "number": paper.number,
-        "hint": words.hint,
-        "attendee_label": words.attendee,
-        "ticket_type_label": words.ticket_type,
-        "price_label": words.price,
-        "number_label": words.number,
-    }
-    return _Said(**{name: faces.readable(text) for name, text in texts.items()})
+    return _Said(
+        organization=plain(paper.organization),
+        event=bold(paper.event),
+        date=bold(_date(paper, words)),
+        time=plain(_time(paper)),
+        venue=plain(paper.venue),
+        attendee=bold(paper.attendee),
+        ticket_type=bold(paper.ticket_type),
+        price=bold(price),
+        number=plain(f"{words.number} {paper.number}"),
+        hint=plain(words.hint),
+        attendee_label=plain(words.attendee),
+        ticket_type_label=plain(words.ticket_type),
+        price_label=plain(words.price),
+    )
 
 
 def _date(paper: Paper, words: Words) -> str:
@@ -195,166 +174,51 @@ def _offset(at: datetime) -> str:
     return f"UTC{'+' if minutes > 0 else '-'}{hours}{f':{rest:02d}' if rest else ''}"
 
 
-class _Page(FPDF):
-    """One page, drawn from the top down; positions are those of A5."""
-
-    def __init__(self, size: Literal["A5", "A4"]) -> None:
-        self.enlarged = sqrt(2) if size == "A4" else 1.0
-        super().__init__(unit=72 / 25.4 * self.enlarged, format=(_WIDTH, _HEIGHT))
-        self.set_auto_page_break(auto=False)
-        self.set_margin(0)
-        self.c_margin = 0
-        self.str_alias_nb_pages = ""  # else a name such as {nb} would become the number of pages
-        self.add_page()
-
-    def load(self, faces: Typefaces, said: _Said, folder: Path) -> None:
-        others: list[str] = []
-        for style, weight in _WEIGHTS.items():
-            for index, (face, characters) in enumerate(faces.needed(said.characters(style))):
-                file = folder / f"{index}{style}.ttf"
-                file.write_bytes(face.only(characters, weight=weight))
-                family = face.path.stem if index else "base"
-                self.add_font(family, style, file)
-                others += [family] if index else []
-        # HarfBuzz made the outlines' boxes right; fontTools would unpack every outline to work them out again.
-        for font in self._truetype():
-            font.ttfont.recalcBBoxes = False
-        self.set_fallback_fonts(list(dict.fromkeys(others)), exact_match=False)
-        self.set_text_shaping(use_shaping_engine=True)
-
-    def head(self, said: _Said) -> None:
-        self.set_fill_color(*_INK)
-        self.rect(0, 0, _WIDTH, 3, style="F")
-        self.line_of(said.organization, top=13, points=9.5, colour=_GREY)
-        below = self.block(said.event, top=20, points=(25, 21, 17), lines=2)
-        below = self.block(said.date, top=below + 5, points=(12.5, 11), lines=2)
-        self.line_of(said.time, top=below + 0.8, points=10.5, colour=_GREY)
-        self.line_of(said.venue, top=below + 7.2, points=10.5, colour=_GREY)
-
-    def code(self, code: str, said: _Said) -> None:
-        left, top = (_WIDTH - _QR_SIDE) / 2, 84.0
-        matrix = _qr(code).matrix
-        module = _QR_SIDE / len(matrix)
-        self.set_fill_color(0)
-        for x, y, wide, high in _rectangles(matrix):
-            self.rect(left + x * module, top + y * module, wide * module, high * module, style="F")
-        self.line_of(said.hint, top=top + _QR_SIDE + 4, points=8.5, colour=_GREY, align="C")
-
-    def foot(self, said: _Said) -> None:
-        self.set_draw_color(*_RULE)
-        self.set_line_width(0.25)
-        self.line(_MARGIN, 174, _WIDTH - _MARGIN, 174)
-        columns = (
-            (said.attendee_label, said.attendee, 50.0),
-            (said.ticket_type_label, said.ticket_type, 42.0),
-            (said.price_label if said.price else "", said.price, 28.0),
-        )
-        left = _MARGIN
-        for label, text, width in columns:
-            self.line_of(label, top=179, points=7.5, colour=_GREY, left=left, width=width - 4)
-            self.block(text, top=183.5, points=(12, 10, 8.5), lines=2, left=left, width=width - 4)
-            left += width
-        number = f"{said.number_label} {said.number}"
-        self.line_of(number, top=200, points=7.5, colour=_GREY)
-
-    def line_of(
-        self,
-        text: str,
-        *,
-        top: float,
-        points: float,
-        colour: Colour,
-        align: Align = "L",
-        left: float = _MARGIN,
-        width: float = _WIDTH - 2 * _MARGIN,
-    ) -> None:
-        self.set_font("base", "", points * self.enlarged)
-        self.set_text_color(*colour)
-        self.set_xy(left, top)
-        self.cell(width, _high(points), _cut(self, text, width), align=align)
-
-    def block(
-        self,
-        text: str,
-        *,
-        top: float,
-        points: tuple[float, ...],
-        lines: int,
-        left: float = _MARGIN,
-        width: float = _WIDTH - 2 * _MARGIN,
-    ) -> float:
-        """In the largest of the sizes in which it fits the lines; answers where it ends."""
-        wrapped: list[str] = []
-        size = points[0]
-        for size in points:
-            self.set_font("base", "B", size * self.enlarged)
-            wrapped = _wrap(self, text, width)
-            if len(wrapped) <= lines:
-                break
-        self.set_text_color(*_INK)
-        if len(wrapped) > lines:
-            wrapped = [*wrapped[: lines - 1], _cut(self, " ".join(wrapped[lines - 1 :]), width)]
-        for index, line in enumerate(wrapped):
-            self.set_xy(left, top + index * _high(size))
-            self.cell(width, _high(size), line)
-        return top + len(wrapped) * _high(size)
-
-    def finished(self) -> bytes:
-        for font in self._truetype():
-            for table in _NOT_EMBEDDED:
-                if table in font.ttfont:
-                    del font.ttfont[table]
-        return bytes(self.output())
-
-    def _truetype(self) -> list[TTFFont]:
-        return [font for font in self.fonts.values() if isinstance(font, TTFFont)]
+def _draw_head(page: Page, said: _Said) -> None:
+    page.set_fill_color(*INK)
+    page.rect(0, 0, WIDTH, 3, style="F")
+    page.block(said.organization, top=12, points=(9.5,))
+    below = page.block(said.event, top=18, points=(25, 21, 17), lines=3, tallest=22)
+    below = page.block(said.date, top=below + 4, points=(12.5, 11, 9.5))
+    below = page.block(said.time, top=below + 0.6, points=(10.5,))
+    page.block(said.venue, top=below + 0.6, points=(10.5, 9.5), lines=2)
 
 
-def _high(points: float) -> float:
-    return points * 25.4 / 72 * 1.22
+def _draw_code(page: Page, said: _Said, code: str) -> None:
+    page.perforation(72)
+    left, top = (WIDTH - _QR_SIDE) / 2, 79.0
+    matrix = _qr(code).matrix
+    module = _QR_SIDE / len(matrix)
+    page.rectangles(
+        [(left + x * module, top + y * module, w * module, h * module) for x, y, w, h in _rectangles(matrix)]
+    )
+    page.block(said.hint, top=top + _QR_SIDE + 3.4, points=(9,), align="C")
+    page.block(said.number, top=top + _QR_SIDE + 7.6, points=(8, 7), align="C")
 
 
-def _wrap(page: FPDF, text: str, width: float) -> list[str]:
-    """Between words, and inside one that is wider than the line, as a Chinese sentence is."""
-    lines: list[str] = []
-    line = ""
-    for word in text.split(" "):
-        longer = f"{line} {word}" if line else word
-        if page.get_string_width(longer) <= width:
-            line = longer
-            continue
-        lines += [line] if line else []
-        line = word
-        while page.get_string_width(line) > width:
-            fits = _fitting(page, line, width)
-            lines.append(line[:fits])
-            line = line[fits:]
-    return [*lines, line] if line else lines
+def _draw_foot(page: Page, said: _Said) -> None:
+    page.perforation(171)
+    _draw_fact(page, said.attendee_label, said.attendee, top=175.5, points=(16, 13, 11))
+    ticket = 84.0 if said.price.text else INSIDE
+    _draw_fact(page, said.ticket_type_label, said.ticket_type, top=190, width=ticket - 4, points=(11, 9.5, 8.5))
+    if said.price.text:
+        _draw_fact(page, said.price_label, said.price, top=190, left=MARGIN + ticket, width=36, points=(11, 9.5, 8))
 
 
-def _cut(page: FPDF, text: str, width: float) -> str:
-    if page.get_string_width(text) <= width:
-        return text
-    return text[: _fitting(page, text, width - page.get_string_width("…"))].rstrip() + "…"
-
-
-def _fitting(page: FPDF, text: str, width: float) -> int:
-    """How many of the characters fit; at least one, so that whoever takes them away comes to an end."""
-    return max(1, bisect_right(range(1, len(text) + 1), width, key=lambda count: page.get_string_width(text[:count])))
+def _draw_fact(
+    page: Page, label: Text, text: Text, *, top: float, points: Points, left: float = MARGIN, width: float = INSIDE
+) -> None:
+    page.block(label, top=top, points=(7.5,), left=left, width=width)
+    page.block(text, top=top + 3.6, points=points, lines=2, tallest=9.6, left=left, width=width)
 
 
 def _rectangles(matrix: tuple[bytearray, ...]) -> Iterator[tuple[int, int, int, int]]:
     """The dark modules as (x, y, wide, high): a run that goes on below is one, for fewer seams."""
-    open_runs: dict[tuple[int, int], int] = {}
+    begun: dict[tuple[int, int], int] = {}
     for y, row in enumerate([*matrix, bytearray(len(matrix))]):
-        runs = _runs(row)
-        for (x, wide), top in list(open_runs.items()):
-            if (x, wide) not in runs:
-                del open_runs[x, wide]
-                yield x, top, wide, y - top
+        runs = [(match.start(), match.end() - match.start()) for match in _DARK.finditer(row)]
+        for x, wide in set(begun).difference(runs):
+            top = begun.pop((x, wide))
+            yield x, top, wide, y - top
         for run in runs:
-            open_runs.setdefault(run, y)
-
-
-def _runs(row: bytearray) -> list[tuple[int, int]]:
-    return [(match.start(), match.end() - match.start()) for match in _DARK.finditer(row)]
+            begun.setdefault(run, y)

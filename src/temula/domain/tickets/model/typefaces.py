@@ -4,7 +4,7 @@ The fonts come as packages from PyPI; the one for Chinese, Japanese and Korean i
 """
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,11 +55,27 @@ class Typeface:
         font: bytes = uharfbuzz.subset(self._face, wanted).blob.data
         return font
 
+    def advance(self, character: str, *, weight: int) -> float:
+        """How far the character alone moves the pen, in ems."""
+        font = uharfbuzz.Font(self._face)
+        font.set_variations({"wght": weight})
+        glyph = font.get_nominal_glyph(ord(character))
+        units: int = font.get_glyph_h_advance(glyph)
+        return units / float(self._face.upem)
+
 
 @dataclass(frozen=True, slots=True)
 class Typefaces:
     base: Typeface
     others: tuple[Typeface, ...] = ()
+    _advances: dict[tuple[str, int], float] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def width(self, text: str, *, weight: int) -> float:
+        """In ems, without kerning and joining: at most a little wider than drawn, which suits breaking lines.
+
+        Shaping each try at a line would cost more than the rest of the page.
+        """
+        return sum(self._advance(character, weight) for character in text)
 
     def readable(self, text: str) -> str:
         """One line of what can be drawn; what cannot is replaced by a sign that shows that something is missing."""
@@ -69,6 +85,13 @@ class Typefaces:
             character if any(face.has(character) for face in faces) else NOT_DRAWN
             for character in _without_invisible(line)
         )
+
+    def _advance(self, character: str, weight: int) -> float:
+        known = self._advances.get((character, weight))
+        if known is None:
+            face = next((face for face in (self.base, *self.others) if face.has(character)), self.base)
+            known = self._advances[character, weight] = face.advance(character, weight=weight)
+        return known
 
     def needed(self, characters: set[str]) -> list[tuple[Typeface, set[str]]]:
         """The base first, then the others that draw something of it, each with what it draws."""

@@ -1,0 +1,38 @@
+"""The one door out: every HTTP request of Temula to somebody else leaves through `Http.send`.
+
+What went wrong is named by what its reader should do next:
+
+    HttpError
+     * NotSent           no byte of the request left: send it again, it cannot have happened
+     * OutcomeUnknown    it may have happened: look it up first, or send it again under the same key
+    TransactionOpen      our bug: end the unit of work before waiting for a stranger
+"""
+
+from temula.kernel.http.client import Http
+from temula.kernel.http.dialling import Limits, MakeSocket, Resolve
+from temula.kernel.http.headers import HeaderRefused, check_customer_headers
+from temula.kernel.http.model import (
+    HttpError,
+    NotSent,
+    OutcomeUnknown,
+    Request,
+    Response,
+    TransactionOpen,
+    redact,
+)
+
+__all__ = [
+    "HeaderRefused",
+    "Http",
+    "HttpError",
+    "Limits",
+    "MakeSocket",
+    "NotSent",
+    "OutcomeUnknown",
+    "Request",
+    "Resolve",
+    "Response",
+    "TransactionOpen",
+    "check_customer_headers",
+    "redact",
+]
