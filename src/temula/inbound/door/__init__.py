@@ -1,0 +1,1 @@
+"""Where providers call us: verified on the raw bytes, stored once, answered at once, processed by a job."""

@@ -1,0 +1,1 @@
+"""What connectors share: manifest, registry by folder, client, and the inbox of callbacks."""
