@@ -1,0 +1,1 @@
+"""Who may call and how often: tokens, abilities, plans, limits, idempotency, and problems as answers."""

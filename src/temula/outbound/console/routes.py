@@ -1,0 +1,154 @@
+"""The home page, signing in and out, and the live numbers as server-sent events."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import MediaType, Request, Response, get, post
+from litestar.enums import RequestEncodingType
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import Body
+from litestar.response import Redirect, ServerSentEvent, ServerSentEventMessage
+
+from temula.domain.organizations import service as organizations
+from temula.kernel.database import Database, UnitOfWork
+from temula.kernel.errors import TooMany, Unauthenticated, Unavailable
+from temula.kernel.tenancy import Actor
+from temula.outbound.callers import service as callers
+from temula.outbound.callers.routes import refuse_cross_origin
+from temula.outbound.console import service
+from temula.outbound.console.service import DeliveryCounts, Numbers
+
+PAGES = Path(__file__).parent / "pages"
+COOKIE = "temula_session"
+POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; " \
+    "base-uri 'none'; frame-ancestors 'none'"  # fmt: skip
+LOOK_EVERY = 1.0
+SIGN_INS_A_MINUTE = 20
+
+Counts = Callable[[UnitOfWork], Awaitable[DeliveryCounts]]
+Http = Request[Any, Any, Any]
+
+
+class SignIn(msgspec.Struct, frozen=True):
+    """What the form sends."""
+
+    email: str
+    password: str
+
+
+class Console:
+    """The pages, over one database; `counts` tells of webhooks, which stand beside the console."""
+
+    def __init__(self, database: Database, counts: Counts, *, https_only: bool) -> None:
+        self._database = database
+        self._counts = counts
+        self._https_only = https_only
+        self._pages = Environment(loader=FileSystemLoader(PAGES), autoescape=True, undefined=StrictUndefined)
+        self._tries: dict[str, list[float]] = {}
+
+    async def home(self, request: Http, *, failed: bool = False) -> Response[str]:
+        """Show the organization's numbers to who is signed in, and the way in to others."""
+        actor = await callers.signed_in(self._database, request.cookies.get(COOKIE))
+        values: dict[str, object] = {"organization": None, "failed": failed}
+        if actor is not None:
+            async with self._database.reading(actor) as uow:
+                values = {"organization": await organizations.current(uow), "numbers": await self._numbers(uow)}
+        page = self._pages.get_template("home.html").render(values)
+        headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        return Response(page, media_type=MediaType.HTML, headers=headers, status_code=401 if failed else 200)
+
+    async def sign_in(self, request: Http, form: SignIn) -> Response[Any]:
+        """Open a session, or show the form again."""
+        refuse_cross_origin(dict(request.scope["headers"]))
+        self._count_try(request.client.host if request.client else "?")
+        secret = await callers.sign_in(self._database, form.email, form.password)
+        if secret is None:
+            return await self.home(request, failed=True)
+        response: Response[Any] = Redirect("/", status_code=303)
+        response.set_cookie(
+            COOKIE, secret, httponly=True, secure=self._https_only, samesite="lax", path="/",
+            max_age=int(callers.SESSION_LENGTH.total_seconds()),
+        )  # fmt: skip
+        return response
+
+    async def sign_out(self, request: Http) -> Response[Any]:
+        """End the session."""
+        refuse_cross_origin(dict(request.scope["headers"]))
+        if secret := request.cookies.get(COOKIE):
+            await callers.sign_out(self._database, secret)
+        response: Response[Any] = Redirect("/", status_code=303)
+        response.delete_cookie(COOKIE)
+        return response
+
+    async def live(self, request: Http) -> ServerSentEvent:
+        """Stream the numbers: at once, and whenever they change."""
+        actor = await callers.signed_in(self._database, request.cookies.get(COOKIE))
+        if actor is None:
+            raise Unauthenticated("Sign in first.")
+        return ServerSentEvent(self._stream(actor))
+
+    async def _stream(self, actor: Actor) -> AsyncIterator[ServerSentEventMessage]:
+        before: Numbers | None = None
+        quiet = 0
+        while True:
+            try:
+                async with self._database.reading(actor) as uow:
+                    now = await self._numbers(uow)
+            except Unavailable:
+                return  # the browser connects again by itself
+            quiet = 0 if now != before else quiet + 1
+            if now != before:
+                yield ServerSentEventMessage(msgspec.json.encode(now).decode(), event="numbers")
+            elif quiet % 15 == 0:
+                yield ServerSentEventMessage(comment="still here")
+            before = now
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _numbers(self, uow: UnitOfWork) -> Numbers:
+        return await service.numbers(uow, await self._counts(uow))
+
+    def _count_try(self, address: str) -> None:
+        now = time.monotonic()
+        recent = [at for at in self._tries.get(address, []) if now - at < 60]
+        self._tries = {one: tries for one, tries in self._tries.items() if tries and now - tries[-1] < 60}
+        self._tries[address] = [*recent, now]
+        if len(recent) >= SIGN_INS_A_MINUTE:
+            raise TooMany("Too many tries to sign in; wait a minute.", retry_after=60)
+
+
+def routes(console: Console) -> list[HTTPRouteHandler]:
+    """Give the console's routes."""
+
+    @get("/", include_in_schema=False)
+    async def home(request: Http) -> Response[str]:
+        return await console.home(request)
+
+    @post("/sign-in", include_in_schema=False)
+    async def sign_in(
+        request: Http, data: Annotated[SignIn, Body(media_type=RequestEncodingType.URL_ENCODED)]
+    ) -> Response[Any]:
+        return await console.sign_in(request, data)
+
+    @post("/sign-out", include_in_schema=False)
+    async def sign_out(request: Http) -> Response[Any]:
+        return await console.sign_out(request)
+
+    @get("/live", include_in_schema=False)
+    async def live(request: Http) -> ServerSentEvent:
+        return await console.live(request)
+
+    @get("/console/live.js", include_in_schema=False)
+    async def script() -> Response[bytes]:
+        return Response((PAGES / "live.js").read_bytes(), media_type="text/javascript")
+
+    @get("/checkout/{outcome:str}", include_in_schema=False)
+    async def back(outcome: str) -> Response[str]:
+        said = "Thank you. Your tickets are on their way." if outcome == "paid" else "The payment was cancelled."
+        return Response(said, media_type=MediaType.TEXT)
+
+    return [home, sign_in, sign_out, live, script, back]

@@ -1,0 +1,1 @@
+"""What the world sees of each noun, and its versions."""

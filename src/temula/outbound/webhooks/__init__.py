@@ -1,0 +1,1 @@
+"""Signed messages to endpoints: subscriptions, fan-out, delivery, retries, the attempt log and replay."""

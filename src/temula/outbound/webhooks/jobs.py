@@ -1,0 +1,201 @@
+"""Fan-out and delivery: facts become deliveries, due deliveries are claimed, signed, sent and recorded."""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+
+import msgspec
+import structlog
+
+from temula.kernel.addresses import AddressPolicy
+from temula.kernel.bell import wait
+from temula.kernel.consumers import Consumer
+from temula.kernel.crypto import KeyRing
+from temula.kernel.database import Database, UnitOfWork
+from temula.kernel.errors import TemulaError
+from temula.kernel.facts import StoredFact
+from temula.kernel.http import Http, HttpError, OutcomeUnknown, Request, Response
+from temula.kernel.ids import DELIVERY, DELIVERY_ATTEMPT
+from temula.kernel.tenancy import system
+from temula.outbound.webhooks import store
+from temula.outbound.webhooks.model import (
+    DEADLINE,
+    DISABLE_AFTER,
+    DISABLE_OVER,
+    GONE,
+    READ_CAP,
+    STORED_CAP,
+    Attempt,
+    DeliveryState,
+    Due,
+    EndpointDisabled,
+    EndpointState,
+    body_of,
+    next_wait,
+    retry_after_of,
+    secret_context,
+    signed_headers,
+)
+from temula.outbound.webhooks.service import TOPIC
+
+log = structlog.get_logger()
+
+LEASE = 30.0  # longer than DEADLINE and what records it, so a living worker never loses what it is sending
+
+
+def fan_out(database: Database) -> Consumer:
+    """Give the consumer that makes one delivery for each public fact and endpoint that wants it."""
+
+    async def handle(found: list[StoredFact]) -> None:
+        public = [fact for fact in found if fact.public]
+        if not public:
+            return
+        async with database.crossing("fanning messages out to endpoints") as uow:
+            organizations = sorted({fact.organization_id for fact in public})
+            endpoints = await store.of_organizations(uow, organizations)
+            wanted = [
+                store.Wanted(
+                    fact.organization_id, DELIVERY.new(uow.now), endpoint.id, fact.id, fact.type,
+                    endpoint.state == EndpointState.ENABLED,
+                )
+                for fact in public
+                for endpoint in endpoints
+                if endpoint.organization_id == fact.organization_id and endpoint.wants(fact.type, fact.event_id)
+            ]  # fmt: skip
+            if wanted and await store.add_deliveries(uow, wanted):
+                uow.ring(TOPIC)
+
+    return Consumer("webhooks", handle)
+
+
+class Deliverer:
+    """One worker's loop over due deliveries: prepare (a transaction), send (none), record (a transaction)."""
+
+    def __init__(
+        self, database: Database, http: Http, ring: KeyRing, policy: AddressPolicy, *, at_once: int = 64
+    ) -> None:
+        self._database = database
+        self._http = http
+        self._ring = ring
+        self._policy = policy
+        self._at_once = at_once
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def serve(self, stop: asyncio.Event, *, poll: float = 1.0) -> None:
+        """Deliver until `stop` is set, then let what is being sent end."""
+        bell = self._database.bell.subscribe(TOPIC)
+        try:
+            while not stop.is_set():
+                try:
+                    more = await self._claim_some()
+                except TemulaError as error:
+                    log.warning("deliveries.claim_failed", code=error.code)
+                    more = False
+                if not more:
+                    await wait(bell, poll)
+        finally:
+            self._database.bell.unsubscribe(TOPIC, bell)
+            if self._running:
+                await asyncio.wait(self._running, timeout=DEADLINE + 5)
+
+    async def _claim_some(self) -> bool:
+        room = self._at_once - len(self._running)
+        if room <= 0:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            return True
+        async with self._database.crossing("claiming due deliveries") as uow:
+            claimed = await store.claim(uow, room, LEASE)
+        for due in claimed:
+            task = asyncio.create_task(self._deliver(due), name=f"delivery {due.id}")
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return bool(claimed)
+
+    async def _deliver(self, due: Due) -> None:
+        # If this fails, the lease runs out and the delivery is claimed again: late, but not lost.
+        try:
+            attempt, retry_after = await self._send(due)
+            await self._record(due, attempt, retry_after)
+        except Exception:
+            log.exception("delivery.failed", delivery=due.id)
+
+    async def _send(self, due: Due) -> tuple[Attempt, float | None]:
+        now, body = self._database.clock.now(), body_of(due)
+        headers = signed_headers(due.message_id, body, now, self._secrets(due))
+        request = Request(
+            method="POST", url=due.url, headers=headers, body=body, deadline=DEADLINE, max_response_bytes=READ_CAP
+        )
+        began = self._database.clock.monotonic()
+        answer: Response | None = None
+        error: str | None = None
+        try:
+            answer = await self._http.send(request, policy=self._policy, secrets=(due.url,))
+        except HttpError as failed:
+            error = failed.code
+            answer = failed.answer if isinstance(failed, OutcomeUnknown) else None
+        took = round((self._database.clock.monotonic() - began) * 1000)
+        attempt = Attempt(
+            due.organization_id, DELIVERY_ATTEMPT.new(now), due.id, due.attempts + 1, now, took,
+            answer.address if answer else None, msgspec.json.encode(headers), answer.status if answer else None,
+            msgspec.json.encode(answer.headers) if answer else None, answer.body[:STORED_CAP] if answer else None,
+            error,
+        )  # fmt: skip
+        return attempt, retry_after_of(answer.header("retry-after") if answer else None, now)
+
+    def _secrets(self, due: Due) -> list[str]:
+        def opened(sealed: bytes, field: str) -> str:
+            return self._ring.open(sealed, secret_context(due.organization_id, due.endpoint_id, field)).decode()
+
+        secrets = [opened(due.secret, "secret")]
+        still = due.previous_until is not None and self._database.clock.now() < due.previous_until
+        if due.previous_secret is not None and still:
+            secrets.append(opened(due.previous_secret, "previous_secret"))
+        return secrets
+
+    async def _record(self, due: Due, attempt: Attempt, retry_after: float | None) -> None:
+        async with self._database.unit(system("webhooks", due.organization_id)) as uow:
+            if attempt.succeeded:
+                kept = await store.finish(uow, due, DeliveryState.DELIVERED, uow.now, uow.now)
+                await store.clear_failures(uow, due.endpoint_id)
+            else:
+                wait_ = next_wait(attempt.number, retry_after)
+                state = DeliveryState.EXHAUSTED if wait_ is None else DeliveryState.PENDING
+                next_at = uow.now + timedelta(seconds=wait_ or 0)
+                kept = await store.finish(uow, due, state, next_at, uow.now if wait_ is None else None)
+                if kept:
+                    await _count_failure(uow, due, attempt)
+            if kept:
+                await store.add_attempt(uow, attempt)
+        log.info(
+            "delivery.attempted", delivery=due.id, endpoint=due.endpoint_id, message=due.message_id, type=due.type,
+            number=attempt.number, status=attempt.status, error=attempt.error, ms=attempt.duration_ms, kept=kept,
+        )  # fmt: skip
+
+
+async def _count_failure(uow: UnitOfWork, due: Due, attempt: Attempt) -> None:
+    """Count a failed attempt against its endpoint, and disable one that fails for good."""
+    endpoint = await store.lock(uow, due.endpoint_id)
+    if endpoint is None or endpoint.state != EndpointState.ENABLED:
+        return
+    since = endpoint.failing_since or attempt.at
+    failures = endpoint.failures + 1
+    reason = None
+    if attempt.status == GONE:
+        reason = "The endpoint answered 410 Gone."
+    elif failures >= DISABLE_AFTER and uow.now - since >= DISABLE_OVER:
+        reason = f"{failures} attempts in a row failed; the last: {attempt.error or f'status {attempt.status}'}."
+    endpoint = msgspec.structs.replace(endpoint, failures=failures, failing_since=since)
+    if reason is not None:
+        endpoint = msgspec.structs.replace(endpoint, state=EndpointState.DISABLED, disabled_reason=reason)
+        await store.sleep(uow, endpoint.id)
+        uow.tell(EndpointDisabled(endpoint_id=endpoint.id, reason=reason))
+        uow.audit("webhook_endpoint.disable", endpoint.id, {"reason": reason})
+    await store.update(uow, endpoint)
+
+
+async def delete_old(database: Database, days: int) -> int:
+    """Remove finished deliveries and their log after their time."""
+    with suppress(TemulaError):
+        async with database.crossing("removing old deliveries") as uow:
+            return await store.delete_old(uow, uow.now - timedelta(days=days))
+    return 0

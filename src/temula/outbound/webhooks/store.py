@@ -1,0 +1,227 @@
+"""Every SQL statement of webhooks."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from temula.kernel.database import UnitOfWork
+from temula.kernel.pages import Window
+from temula.kernel.sql import Statement, columns
+from temula.outbound.webhooks.model import Attempt, Claim, Delivery, Due, Endpoint, Message, Target
+
+INSERT = Statement(f"""
+INSERT INTO webhook_endpoints ({columns(Endpoint)})
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+""")
+GET = Statement(f"SELECT {columns(Endpoint)} FROM webhook_endpoints WHERE organization_id = $1 AND id = $2")
+LOCK = Statement(f"""
+SELECT {columns(Endpoint)} FROM webhook_endpoints WHERE organization_id = $1 AND id = $2 FOR UPDATE
+""")
+LIST = Statement(f"""
+SELECT {columns(Endpoint)} FROM webhook_endpoints WHERE organization_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3
+""")
+OF_ORGANIZATIONS = Statement(f"""
+SELECT {columns(Endpoint)} FROM webhook_endpoints WHERE organization_id = ANY($1::text[]) ORDER BY organization_id, id
+""")
+UPDATE = Statement("""
+UPDATE webhook_endpoints SET url = $3, description = $4, state = $5, disabled_reason = $6, types = $7, event_ids = $8,
+    secret = $9, previous_secret = $10, previous_until = $11, failures = $12, failing_since = $13, updated_at = $14
+WHERE organization_id = $1 AND id = $2
+""")
+DELETE = Statement("DELETE FROM webhook_endpoints WHERE organization_id = $1 AND id = $2")
+# Messages of an endpoint that is not enabled wait at infinity, so the index of due ones holds only what can go.
+ADD_DELIVERIES = Statement("""
+INSERT INTO webhook_deliveries (organization_id, id, endpoint_id, message_id, type, state, next_at, created_at)
+SELECT organization_id, id, endpoint_id, message_id, type, 'pending',
+    CASE WHEN now THEN $6::timestamptz ELSE 'infinity' END, $6
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $7::bool[])
+     AS wanted (organization_id, id, endpoint_id, message_id, type, now)
+ON CONFLICT (organization_id, endpoint_id, message_id, replay) DO NOTHING
+""")
+REPLAY = Statement("""
+INSERT INTO webhook_deliveries (organization_id, id, endpoint_id, message_id, type, state, next_at, created_at, replay)
+SELECT d.organization_id, $3, d.endpoint_id, d.message_id, d.type, 'pending',
+    CASE WHEN e.state = 'enabled' THEN $4::timestamptz ELSE 'infinity' END, $4,
+    (SELECT max(replay) + 1 FROM webhook_deliveries o WHERE o.organization_id = d.organization_id
+        AND o.endpoint_id = d.endpoint_id AND o.message_id = d.message_id)
+FROM webhook_deliveries d JOIN webhook_endpoints e ON e.organization_id = d.organization_id AND e.id = d.endpoint_id
+WHERE d.organization_id = $1 AND d.id = $2
+""")
+WAKE = Statement("""
+UPDATE webhook_deliveries SET next_at = $3
+WHERE organization_id = $1 AND endpoint_id = $2 AND state = 'pending' AND next_at = 'infinity'
+""")
+SLEEP = Statement("""
+UPDATE webhook_deliveries SET next_at = 'infinity'
+WHERE organization_id = $1 AND endpoint_id = $2 AND state = 'pending'
+""")
+# `= ANY(ARRAY(...))` on the key keeps the planner on the primary key's index. `next_at` is the lease as well: what a
+# dead worker held is due again when it runs out, and the fence makes a late outcome change nothing.
+CLAIM = Statement(f"""
+WITH claimed AS (
+    UPDATE webhook_deliveries SET fence = fence + 1, next_at = $3::timestamptz + make_interval(secs => $2)
+    WHERE (organization_id, id) IN (
+        SELECT organization_id, id FROM webhook_deliveries WHERE state = 'pending' AND next_at <= $3
+        ORDER BY next_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+    RETURNING organization_id, id, endpoint_id, message_id, attempts, fence
+)
+SELECT {columns(Claim, "c")}, {columns(Target, "e")}, {columns(Message, "f")}
+FROM claimed c
+JOIN webhook_endpoints e ON e.organization_id = c.organization_id AND e.id = c.endpoint_id
+JOIN facts f ON f.organization_id = c.organization_id AND f.id = c.message_id
+""")
+FINISH = Statement("""
+UPDATE webhook_deliveries SET attempts = attempts + 1, state = $4, next_at = $5, finished_at = $6
+WHERE organization_id = $1 AND id = $2 AND fence = $3
+""")
+ADD_ATTEMPT = Statement(f"""
+INSERT INTO webhook_attempts ({columns(Attempt)}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+""")
+CLEAR_FAILURES = Statement("""
+UPDATE webhook_endpoints SET failures = 0, failing_since = NULL
+WHERE organization_id = $1 AND id = $2 AND failures > 0
+""")
+DELIVERY = Statement(f"SELECT {columns(Delivery)} FROM webhook_deliveries WHERE organization_id = $1 AND id = $2")
+DELIVERIES = Statement(f"""
+SELECT {columns(Delivery)} FROM webhook_deliveries WHERE organization_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3
+""")
+DELIVERIES_OF_ENDPOINT = Statement(f"""
+SELECT {columns(Delivery)} FROM webhook_deliveries WHERE organization_id = $1 AND id < $2 AND endpoint_id = $4
+ORDER BY id DESC LIMIT $3
+""")
+ATTEMPTS = Statement(f"""
+SELECT {columns(Attempt)} FROM webhook_attempts WHERE organization_id = $1 AND delivery_id = $2 ORDER BY number, id
+""")
+DELIVERED_SINCE = Statement("""
+SELECT count(*) FROM webhook_deliveries WHERE organization_id = $1 AND finished_at > $2 AND state = 'delivered'
+""")
+DISABLED = Statement("""
+SELECT count(*) FROM webhook_endpoints WHERE organization_id = $1 AND state = 'disabled'
+""")
+DELETE_OLD = Statement("DELETE FROM webhook_deliveries WHERE finished_at < $1")
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A delivery to add; `now` is false while its endpoint is not enabled."""
+
+    organization_id: str
+    id: str
+    endpoint_id: str
+    message_id: str
+    type: str
+    now: bool
+
+
+async def insert(uow: UnitOfWork, endpoint: Endpoint) -> None:
+    """Add an endpoint."""
+    await uow.run(INSERT, *(getattr(endpoint, name) for name in endpoint.__struct_fields__))
+
+
+async def get(uow: UnitOfWork, endpoint_id: str) -> Endpoint | None:
+    """Find an endpoint."""
+    return await uow.row(Endpoint, GET, uow.organization_id, endpoint_id)
+
+
+async def lock(uow: UnitOfWork, endpoint_id: str) -> Endpoint | None:
+    """Find an endpoint and keep others from changing it until the commit."""
+    return await uow.row(Endpoint, LOCK, uow.organization_id, endpoint_id)
+
+
+async def listed(uow: UnitOfWork, window: Window) -> list[Endpoint]:
+    """List endpoints, newest first."""
+    return await uow.rows(Endpoint, LIST, uow.organization_id, window.before, window.fetch)
+
+
+async def of_organizations(uow: UnitOfWork, organization_ids: Sequence[str]) -> list[Endpoint]:
+    """List the endpoints of several organizations; only a crossing unit of work sees them all."""
+    return await uow.rows(Endpoint, OF_ORGANIZATIONS, list(organization_ids))
+
+
+async def update(uow: UnitOfWork, e: Endpoint) -> None:
+    """Write what may change of an endpoint."""
+    await uow.run(
+        UPDATE, e.organization_id, e.id, e.url, e.description, e.state, e.disabled_reason, e.types, e.event_ids,
+        e.secret, e.previous_secret, e.previous_until, e.failures, e.failing_since, uow.now,
+    )  # fmt: skip
+
+
+async def delete(uow: UnitOfWork, endpoint_id: str) -> bool:
+    """Remove an endpoint with its deliveries."""
+    return bool(await uow.run(DELETE, uow.organization_id, endpoint_id))
+
+
+async def add_deliveries(uow: UnitOfWork, wanted: Sequence[Wanted]) -> int:
+    """Add deliveries; those that exist stay as they are."""
+    return await uow.run(
+        ADD_DELIVERIES, [one.organization_id for one in wanted], [one.id for one in wanted],
+        [one.endpoint_id for one in wanted], [one.message_id for one in wanted], [one.type for one in wanted], uow.now,
+        [one.now for one in wanted],
+    )  # fmt: skip
+
+
+async def replay(uow: UnitOfWork, delivery_id: str, replay_id: str) -> bool:
+    """Add a delivery of the same message to the same endpoint."""
+    return bool(await uow.run(REPLAY, uow.organization_id, delivery_id, replay_id, uow.now))
+
+
+async def wake(uow: UnitOfWork, endpoint_id: str) -> int:
+    """Make an endpoint's waiting deliveries due."""
+    return await uow.run(WAKE, uow.organization_id, endpoint_id, uow.now)
+
+
+async def sleep(uow: UnitOfWork, endpoint_id: str) -> int:
+    """Keep an endpoint's deliveries until it is enabled again."""
+    return await uow.run(SLEEP, uow.organization_id, endpoint_id)
+
+
+async def claim(uow: UnitOfWork, limit: int, lease: float) -> list[Due]:
+    """Claim due deliveries by lease; only a crossing unit of work sees them all."""
+    return await uow.rows(Due, CLAIM, limit, lease, uow.now)
+
+
+async def finish(uow: UnitOfWork, due: Due, state: str, next_at: object, finished_at: object) -> bool:
+    """Record what became of a claimed delivery; False if the lease was lost meanwhile."""
+    return bool(await uow.run(FINISH, due.organization_id, due.id, due.fence, state, next_at, finished_at))
+
+
+async def add_attempt(uow: UnitOfWork, attempt: Attempt) -> None:
+    """Log an attempt."""
+    await uow.run(ADD_ATTEMPT, *(getattr(attempt, name) for name in attempt.__struct_fields__))
+
+
+async def clear_failures(uow: UnitOfWork, endpoint_id: str) -> None:
+    """Note that the endpoint has succeeded."""
+    await uow.run(CLEAR_FAILURES, uow.organization_id, endpoint_id)
+
+
+async def delivery(uow: UnitOfWork, delivery_id: str) -> Delivery | None:
+    """Find a delivery."""
+    return await uow.row(Delivery, DELIVERY, uow.organization_id, delivery_id)
+
+
+async def deliveries(uow: UnitOfWork, window: Window, endpoint_id: str | None) -> list[Delivery]:
+    """List deliveries, newest first."""
+    asked = (uow.organization_id, window.before, window.fetch)
+    if endpoint_id is None:
+        return await uow.rows(Delivery, DELIVERIES, *asked)
+    return await uow.rows(Delivery, DELIVERIES_OF_ENDPOINT, *asked, endpoint_id)
+
+
+async def attempts(uow: UnitOfWork, delivery_id: str) -> list[Attempt]:
+    """List a delivery's attempts in order."""
+    return await uow.rows(Attempt, ATTEMPTS, uow.organization_id, delivery_id)
+
+
+async def delivered_since(uow: UnitOfWork, since: object) -> int:
+    """Count deliveries that succeeded since a time."""
+    return int(await uow.value(DELIVERED_SINCE, uow.organization_id, since))
+
+
+async def disabled(uow: UnitOfWork) -> int:
+    """Count disabled endpoints."""
+    return int(await uow.value(DISABLED, uow.organization_id))
+
+
+async def delete_old(uow: UnitOfWork, before: object) -> int:
+    """Remove finished deliveries, with their attempts, that ended before a time."""
+    return await uow.run(DELETE_OLD, before)
