@@ -71,6 +71,17 @@ CREATE TABLE fact_consumers (
 COMMENT ON TABLE fact_consumers IS 'retention=platform personal=none';
 SELECT temula_platform_wall('fact_consumers');
 
+-- A follower's effect and its row here are one transaction: a fact that is read again after a crash or a rewind does
+-- nothing twice.
+CREATE TABLE followed_facts (
+    organization_id text COLLATE "C" NOT NULL REFERENCES organizations,
+    follower text COLLATE "C" NOT NULL,
+    fact_id text COLLATE "C" NOT NULL,
+    PRIMARY KEY (organization_id, follower, fact_id)
+);
+COMMENT ON TABLE followed_facts IS 'retention=organization personal=none';
+SELECT temula_wall('followed_facts', 'SELECT, INSERT');
+
 CREATE TABLE audit_heads (
     organization_id text COLLATE "C" PRIMARY KEY REFERENCES organizations,
     sequence bigint NOT NULL,

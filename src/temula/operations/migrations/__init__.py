@@ -71,7 +71,9 @@ async def _missing(connection: "asyncpg.Connection") -> list[Migration]:
         "CREATE TABLE IF NOT EXISTS schema_migrations "
         "(name text PRIMARY KEY, digest text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
     )
-    applied = {row["name"]: row["digest"] for row in await connection.fetch("SELECT name, digest FROM schema_migrations")}
+    applied = {
+        row["name"]: row["digest"] for row in await connection.fetch("SELECT name, digest FROM schema_migrations")
+    }
     migrations = available()
     unknown = sorted(set(applied) - {migration.name for migration in migrations})
     if unknown:

@@ -1,0 +1,144 @@
+"""The API process: every route, what stands before them, and how errors are answered."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import structlog
+from litestar import Litestar, Request, Response, Router, get
+from litestar.di import Provide
+from litestar.enums import ScopeType
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from temula.domain.tickets.service import PublicKeys
+from temula.inbound.door.routes import routes as door_routes
+from temula.kernel.errors import TemulaError
+from temula.operations import catalogue
+from temula.operations.wiring import PLATFORM_ACTOR, House
+from temula.outbound.api import documentation
+from temula.outbound.api.checkout import Checkout
+from temula.outbound.api.v1 import CONTROLLERS
+from temula.outbound.callers.acts import Act
+from temula.outbound.callers.problems import HANDLERS
+from temula.outbound.callers.routes import CallerSettings, Gate, Limiter, caller_of
+from temula.outbound.console.routes import Console
+from temula.outbound.console.routes import routes as console_routes
+from temula.outbound.schemas.webhooks import EventTypeList
+from temula.outbound.webhooks.routes import Webhooks
+from temula.outbound.webhooks.service import Endpoints
+
+LARGEST_BODY = 1024 * 1024
+log = structlog.get_logger()
+
+
+class RequestIds:
+    """Gives each request an id, in the answer's headers and in problems, to name when asking for help."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on under its id."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        request_id = f"req_{secrets.token_hex(10)}"
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)
+
+
+def build(house: House) -> Litestar:
+    """Build the application over an opened house."""
+    server = house.configuration.server
+    console = Console(house.database, house.delivery_counts, https_only=server.production)
+    limiter, settings = Limiter(house.database.clock), CallerSettings(https_only=server.production)
+
+    def gate(app: ASGIApp) -> ASGIApp:  # a function, because Litestar copies what it is given, deeply
+        return Gate(app, callers=house.callers, limiter=limiter, settings=settings)
+
+    api = Router(
+        "/api/v1", route_handlers=[*CONTROLLERS, Webhooks], middleware=[gate], dependencies=_dependencies(house)
+    )
+    handlers: list[Any] = [
+        api,
+        *documentation.routes(),
+        *door_routes(house.door),
+        *console_routes(console),
+        *_health(house),
+    ]
+    return Litestar(
+        handlers, middleware=[RequestIds], exception_handlers=HANDLERS, openapi_config=documentation.CONFIG,
+        request_max_body_size=LARGEST_BODY, lifespan=[_noting_use(house)], debug=False,
+    )  # fmt: skip
+
+
+def _dependencies(house: House) -> dict[str, Provide]:
+    checkout = Checkout(house.database, house.gateways, house.ring, house.configuration.server.base_url)
+    types = catalogue.event_types()
+
+    def act(request: Request[Any, Any, Any]) -> Act:
+        return Act(request, caller_of(request), house.database, house.ring)
+
+    def give_checkout() -> Checkout:
+        return checkout
+
+    def give_keys() -> PublicKeys:
+        return house.ticket_keys
+
+    def give_endpoints() -> Endpoints:
+        return house.endpoints
+
+    def give_catalogue() -> EventTypeList:
+        return types
+
+    given: dict[str, Any] = {
+        "act": act, "checkout": give_checkout, "keys": give_keys, "endpoints": give_endpoints,
+        "catalogue": give_catalogue,
+    }  # fmt: skip
+    return {name: Provide(give, sync_to_thread=False) for name, give in given.items()}
+
+
+def _health(house: House) -> list[HTTPRouteHandler]:
+    @get("/livez", include_in_schema=False)
+    async def live() -> dict[str, str]:
+        return {"status": "live"}
+
+    @get("/readyz", include_in_schema=False)
+    async def ready() -> Response[dict[str, str]]:
+        try:
+            async with house.database.reading(PLATFORM_ACTOR):
+                return Response({"status": "ready"})
+        except (TemulaError, asyncpg.PostgresError, OSError) as error:
+            return Response({"status": "not ready", "why": type(error).__name__}, status_code=503)
+
+    return [live, ready]
+
+
+def _noting_use(house: House) -> Any:
+    @asynccontextmanager
+    async def noting(_app: Litestar) -> AsyncIterator[None]:
+        async def loop() -> None:
+            while True:
+                await asyncio.sleep(60)
+                try:
+                    await house.callers.note_used()
+                except TemulaError as error:
+                    log.warning("tokens.not_noted", code=error.code)
+
+        task = asyncio.create_task(loop())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    return noting

@@ -1,0 +1,1 @@
+"""The private PostgreSQL that `temula up` runs when no database URL is set."""

@@ -1,0 +1,196 @@
+"""The composition root: builds each part once and hands it on; nothing else knows how the parts are made."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from temula.domain.connections.model import PAYMENTS, Opened
+from temula.domain.organizations.model import PLATFORM, Mode
+from temula.domain.payments import jobs as payment_jobs
+from temula.domain.payments.ports import Charges, Gateways, Refunds
+from temula.domain.registrations import jobs as registration_jobs
+from temula.domain.tickets import jobs as ticket_jobs
+from temula.domain.tickets.service import PublicKeys
+from temula.inbound.door import jobs as door_jobs
+from temula.inbound.door.service import Door, Providers
+from temula.inbound.kit import registry
+from temula.inbound.kit.client import ProviderClient
+from temula.kernel import following, settings
+from temula.kernel.addresses import AddressPolicy
+from temula.kernel.consumers import Consumer
+from temula.kernel.crypto import KeyRing, load, load_file
+from temula.kernel.database import Database, UnitOfWork
+from temula.kernel.errors import Misconfigured
+from temula.kernel.http import Http
+from temula.kernel.ids import TicketId
+from temula.kernel.runner import AnyHandler, Timed
+from temula.kernel.tenancy import system
+from temula.operations import catalogue, retention
+from temula.operations.settings import DatabaseSettings, DataSettings, KeySettings, ProviderSettings, ServerSettings
+from temula.outbound.callers.service import Callers
+from temula.outbound.console.service import DeliveryCounts
+from temula.outbound.webhooks import service as webhooks
+from temula.outbound.webhooks.jobs import Deliverer, fan_out
+from temula.outbound.webhooks.service import Endpoints
+
+DATABASE_URL_FILE = "run/database-url"
+PLATFORM_ACTOR = system("platform", PLATFORM)
+
+
+class Configuration(NamedTuple):
+    """All settings, read once."""
+
+    database: DatabaseSettings
+    server: ServerSettings
+    keys: KeySettings
+    data: DataSettings
+    providers: ProviderSettings
+
+
+class House(NamedTuple):
+    """Every part, built."""
+
+    configuration: Configuration
+    database: Database
+    ring: KeyRing
+    http: Http
+    providers: Providers
+    gateways: Gateways
+    door: Door
+    callers: Callers
+    endpoints: Endpoints
+    ticket_keys: PublicKeys
+    policy: AddressPolicy
+
+    @property
+    def followers(self) -> tuple[following.Follower, ...]:
+        """Who follows facts inside the house."""
+        base = self.configuration.server.base_url
+
+        def qr_url(ticket_id: TicketId) -> str:
+            return f"{base}/api/v1/tickets/{ticket_id}/qr"
+
+        return (registration_jobs.FOLLOWER, ticket_jobs.follower(self.ring, qr_url))
+
+    @property
+    def consumers(self) -> tuple[Consumer, ...]:
+        """Every reader of the fact log."""
+        inside = tuple(following.consumer(self.database, follower) for follower in self.followers)
+        return (*inside, fan_out(self.database))
+
+    @property
+    def handlers(self) -> dict[str, AnyHandler]:
+        """What runs each kind of job."""
+        return {
+            **payment_jobs.handlers(self.database, self.gateways, self.ring),
+            **registration_jobs.handlers(self.database),
+            **door_jobs.handlers(self.door),
+            **following.handlers(self.database, self.followers),
+            **retention.handlers(self.database, self.configuration.data),
+        }
+
+    @property
+    def timed(self) -> tuple[Timed, ...]:
+        """What the clock starts."""
+        return (*registration_jobs.TIMED, *retention.TIMED)
+
+    def deliverer(self) -> Deliverer:
+        """Build a delivery loop."""
+        return Deliverer(self.database, self.http, self.ring, self.policy)
+
+    async def delivery_counts(self, uow: UnitOfWork) -> DeliveryCounts:
+        """Count for the console what stands beside it."""
+        since = uow.now - timedelta(hours=1)
+        return DeliveryCounts(await webhooks.delivered_since(uow, since), await webhooks.disabled(uow))
+
+
+class Connectors:
+    """Opens connectors for connections; only sandbox ones may be pointed at a stand-in."""
+
+    def __init__(self, providers: Providers, http: Http, stand_ins: dict[str, str]) -> None:
+        self._providers = providers
+        self._http = http
+        self._stand_ins = stand_ins
+
+    def charges(self, opened: Opened) -> Charges:
+        """Give the connector that takes money through this connection."""
+        connector: Charges = self._open(opened, "charges")
+        return connector
+
+    def refunds(self, opened: Opened) -> Refunds:
+        """Give the connector that gives money back through this connection."""
+        connector: Refunds = self._open(opened, "refunds")
+        return connector
+
+    def _open(self, opened: Opened, capability: str):  # type: ignore[no-untyped-def]
+        provider = registry.get(self._providers, PAYMENTS, opened.connection.provider)
+        if capability not in provider.manifest.capabilities:
+            raise Misconfigured(f"{provider.manifest.title} has no {capability}.")
+        base = provider.manifest.api_base
+        if opened.connection.mode == Mode.SANDBOX:
+            base = self._stand_ins.get(opened.connection.provider, base)
+        client = ProviderClient(self._http, base, provider.manifest.deadline, tuple(opened.credentials.values()))
+        return provider.connector.CONNECTOR(client, opened)
+
+
+def configure(source: settings.Source | None = None) -> Configuration:
+    """Read all settings."""
+    source = source or settings.load()
+    return Configuration(
+        source.read(DatabaseSettings), source.read(ServerSettings), source.read(KeySettings),
+        source.read(DataSettings), source.read(ProviderSettings),
+    )  # fmt: skip
+
+
+def owner_url(configuration: Configuration) -> str:
+    """Give the owner's database URL: as set, or of the embedded database that is running."""
+    if configuration.database.url:
+        return configuration.database.url
+    file = configuration.data.folder / DATABASE_URL_FILE
+    if not file.exists():
+        raise Misconfigured("No database: start the embedded one with `temula up`, or set TEMULA_DATABASE_URL.")
+    return file.read_text().strip()
+
+
+def key_ring(configuration: Configuration) -> KeyRing:
+    """Give the key ring."""
+    if configuration.keys.ring:
+        return load(configuration.keys.ring)
+    path = ring_file(configuration)
+    if not path.exists():
+        raise Misconfigured(f"No key ring: {path} does not exist. `temula keys new` makes one; keep it safe.")
+    return load_file(path)
+
+
+def ring_file(configuration: Configuration) -> Path:
+    """Name the file of the key ring."""
+    return Path(configuration.keys.file) if configuration.keys.file else configuration.data.folder / "keys.json"
+
+
+@asynccontextmanager
+async def opened(configuration: Configuration) -> AsyncIterator[House]:
+    """Build every part, connect, and close all at the end."""
+    app_url = configuration.database.app_url or owner_url(configuration)
+    database = Database(app_url, size=configuration.database.pool)
+    http = Http()
+    await database.open()
+    await http.open()
+    try:
+        yield _built(configuration, database, http)
+    finally:
+        await http.close()
+        await database.close()
+
+
+def _built(configuration: Configuration, database: Database, http: Http) -> House:
+    ring, providers = key_ring(configuration), registry.find()
+    url = configuration.providers.stripe_sandbox_url
+    gateways = Connectors(providers, http, {"stripe": url} if url else {})
+    policy = AddressPolicy(allow_loopback=not configuration.server.production)
+    types = frozenset(fact.TYPE for fact in catalogue.public_facts())
+    return House(
+        configuration, database, ring, http, providers, gateways, Door(database, ring, providers), Callers(database),
+        Endpoints(ring, policy, types), PublicKeys(), policy,
+    )  # fmt: skip
