@@ -19,6 +19,7 @@ from temula.inbound.kit import registry
 from temula.inbound.kit.client import ProviderClient
 from temula.kernel import following, settings
 from temula.kernel.addresses import AddressPolicy
+from temula.kernel.clock import Clock
 from temula.kernel.consumers import Consumer
 from temula.kernel.crypto import KeyRing, load, load_file
 from temula.kernel.database import Database, UnitOfWork
@@ -170,10 +171,10 @@ def ring_file(configuration: Configuration) -> Path:
 
 
 @asynccontextmanager
-async def opened(configuration: Configuration) -> AsyncIterator[House]:
-    """Build every part, connect, and close all at the end."""
+async def opened(configuration: Configuration, *, clock: Clock | None = None) -> AsyncIterator[House]:
+    """Build every part, connect, and close all at the end; `clock` is the system's if left out."""
     app_url = configuration.database.app_url or owner_url(configuration)
-    database = Database(app_url, size=configuration.database.pool)
+    database = Database(app_url, clock=clock, size=configuration.database.pool)
     http = Http()
     await database.open()
     await http.open()

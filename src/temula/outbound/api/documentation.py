@@ -10,6 +10,7 @@ from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Tag
+from litestar.params import FromPath
 
 from temula.kernel.errors import TemulaError
 from temula.outbound.callers.problems import PROBLEM_JSON, status_of
@@ -126,7 +127,7 @@ def routes() -> list[HTTPRouteHandler]:
         return _page("Problem codes", "page.css", f"<main><h1>Problem codes</h1><table>{head}{rows}</table></main>")
 
     @get("/api/assets/{name:str}", include_in_schema=False)
-    async def asset(name: str) -> Response[bytes]:
+    async def asset(name: FromPath[str]) -> Response[bytes]:
         if name not in ASSETS:
             raise NotFoundException
         body = (HERE / "assets" / name).read_bytes()

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Request, Response, get, post
 from litestar.enums import RequestEncodingType
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Body
+from litestar.params import Body, FromPath
 from litestar.response import Redirect, ServerSentEvent, ServerSentEventMessage
 
 from temula.domain.organizations import service as organizations
@@ -147,7 +147,7 @@ def routes(console: Console) -> list[HTTPRouteHandler]:
         return Response((PAGES / "live.js").read_bytes(), media_type="text/javascript")
 
     @get("/checkout/{outcome:str}", include_in_schema=False)
-    async def back(outcome: str) -> Response[str]:
+    async def back(outcome: FromPath[str]) -> Response[str]:
         said = "Thank you. Your tickets are on their way." if outcome == "paid" else "The payment was cancelled."
         return Response(said, media_type=MediaType.TEXT)
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 from litestar import Controller, Response, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from temula.kernel.database import UnitOfWork
 from temula.outbound.callers.acts import Act, Answer, page_of
@@ -37,7 +39,9 @@ class Webhooks(Controller):
     tags = ["Webhooks"]
 
     @get("/event-types", opt=READ, summary="List message types")
-    async def list_event_types(self, act: Act, catalogue: EventTypeList) -> Response[EventTypeList]:
+    async def list_event_types(
+        self, act: NamedDependency[Act], catalogue: NamedDependency[EventTypeList]
+    ) -> Response[EventTypeList]:
         """What an endpoint can subscribe to."""
 
         async def work(_uow: UnitOfWork) -> EventTypeList:
@@ -46,7 +50,9 @@ class Webhooks(Controller):
         return await act.read(work)
 
     @get("/endpoints", opt=READ, summary="List webhook endpoints")
-    async def list_endpoints(self, act: Act, cursor: str | None = None, limit: Limit = 50) -> Response[EndpointPage]:
+    async def list_endpoints(
+        self, act: NamedDependency[Act], cursor: FromQuery[str | None] = None, limit: Limit = 50
+    ) -> Response[EndpointPage]:
         """Newest first."""
         window = act.window(cursor, limit)
 
@@ -57,7 +63,7 @@ class Webhooks(Controller):
 
     @post("/endpoints", opt=WRITE, summary="Add a webhook endpoint")
     async def create_endpoint(
-        self, act: Act, endpoints: Endpoints, data: EndpointCreate
+        self, act: NamedDependency[Act], endpoints: NamedDependency[Endpoints], data: JSONBody[EndpointCreate]
     ) -> Response[EndpointWithSecret]:
         """`secret` signs its messages and is shown this once."""
 
@@ -70,7 +76,7 @@ class Webhooks(Controller):
         return await act.write(work)
 
     @get("/endpoints/{endpoint_id:str}", opt=READ, summary="Get a webhook endpoint")
-    async def get_endpoint(self, act: Act, endpoint_id: str) -> Response[EndpointView]:
+    async def get_endpoint(self, act: NamedDependency[Act], endpoint_id: FromPath[str]) -> Response[EndpointView]:
         """One endpoint."""
 
         async def work(uow: UnitOfWork) -> EndpointView:
@@ -80,7 +86,11 @@ class Webhooks(Controller):
 
     @patch("/endpoints/{endpoint_id:str}", opt=WRITE, summary="Change a webhook endpoint")
     async def update_endpoint(
-        self, act: Act, endpoints: Endpoints, endpoint_id: str, data: EndpointPatch
+        self,
+        act: NamedDependency[Act],
+        endpoints: NamedDependency[Endpoints],
+        endpoint_id: FromPath[str],
+        data: JSONBody[EndpointPatch],
     ) -> Response[EndpointView]:
         """Fields left out stay. Enabling a paused or disabled endpoint sends what was kept for it."""
 
@@ -90,7 +100,7 @@ class Webhooks(Controller):
         return await act.write(work)
 
     @delete("/endpoints/{endpoint_id:str}", opt=WRITE, status_code=204, summary="Delete a webhook endpoint")
-    async def delete_endpoint(self, act: Act, endpoint_id: str) -> Response[None]:
+    async def delete_endpoint(self, act: NamedDependency[Act], endpoint_id: FromPath[str]) -> Response[None]:
         """With its deliveries and their log."""
 
         async def work(uow: UnitOfWork) -> Answer:
@@ -101,7 +111,11 @@ class Webhooks(Controller):
 
     @post("/endpoints/{endpoint_id:str}/rotate-secret", opt=WRITE, status_code=200, summary="Rotate a signing secret")
     async def rotate_secret(
-        self, act: Act, endpoints: Endpoints, endpoint_id: str, data: RotateInput
+        self,
+        act: NamedDependency[Act],
+        endpoints: NamedDependency[Endpoints],
+        endpoint_id: FromPath[str],
+        data: JSONBody[RotateInput],
     ) -> Response[EndpointWithSecret]:
         """Until the overlap ends both secrets sign."""
 
@@ -113,7 +127,11 @@ class Webhooks(Controller):
 
     @get("/deliveries", opt=READ, summary="List deliveries")
     async def list_deliveries(
-        self, act: Act, cursor: str | None = None, limit: Limit = 50, endpoint_id: str | None = None
+        self,
+        act: NamedDependency[Act],
+        cursor: FromQuery[str | None] = None,
+        limit: Limit = 50,
+        endpoint_id: FromQuery[str | None] = None,
     ) -> Response[DeliveryPage]:
         """Newest first; `endpoint_id` narrows to one endpoint."""
         window = act.window(cursor, limit, endpoint_id)
@@ -124,7 +142,7 @@ class Webhooks(Controller):
         return await act.read(work)
 
     @get("/deliveries/{delivery_id:str}", opt=READ, summary="Get a delivery with its log")
-    async def get_delivery(self, act: Act, delivery_id: str) -> Response[DeliveryLog]:
+    async def get_delivery(self, act: NamedDependency[Act], delivery_id: FromPath[str]) -> Response[DeliveryLog]:
         """The message as it is sent, and each attempt with request headers, answer, duration and address."""
 
         async def work(uow: UnitOfWork) -> DeliveryLog:
@@ -136,7 +154,7 @@ class Webhooks(Controller):
         return await act.read(work)
 
     @post("/deliveries/{delivery_id:str}/replay", opt=WRITE, summary="Send a message again")
-    async def replay_delivery(self, act: Act, delivery_id: str) -> Response[DeliveryView]:
+    async def replay_delivery(self, act: NamedDependency[Act], delivery_id: FromPath[str]) -> Response[DeliveryView]:
         """To the same endpoint, with the same message id, as a new delivery."""
 
         async def work(uow: UnitOfWork) -> Answer:

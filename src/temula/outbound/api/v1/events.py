@@ -3,7 +3,8 @@
 from typing import Annotated, Any
 
 from litestar import Controller, Response, delete, get, patch, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from temula.domain.events import service
 from temula.domain.events.model import EventState
@@ -35,9 +36,12 @@ class Events(Controller):
 
     @get(opt=READ, summary="List events")
     async def list_events(
-        self, act: Act, cursor: str | None = None, limit: Limit = 50,
-        state_: Annotated[EventState | None, Parameter(query="state")] = None,
-    ) -> Response[EventPage]:  # fmt: skip
+        self,
+        act: NamedDependency[Act],
+        cursor: FromQuery[str | None] = None,
+        limit: Limit = 50,
+        state_: Annotated[EventState | None, QueryParameter(name="state")] = None,
+    ) -> Response[EventPage]:
         """Newest first; `state` narrows to drafts, published or archived ones."""
         window = act.window(cursor, limit, state_)
 
@@ -47,7 +51,7 @@ class Events(Controller):
         return await act.read(work)
 
     @post(opt=WRITE, summary="Create an event")
-    async def create_event(self, act: Act, data: EventCreate) -> Response[EventView]:
+    async def create_event(self, act: NamedDependency[Act], data: JSONBody[EventCreate]) -> Response[EventView]:
         """The event is a draft: add ticket types, then publish it."""
 
         async def work(uow: UnitOfWork) -> Answer:
@@ -61,7 +65,7 @@ class Events(Controller):
         return await act.write(work)
 
     @get("/{event_id:str}", opt=READ, summary="Get an event")
-    async def get_event(self, act: Act, event_id: str) -> Response[EventView]:
+    async def get_event(self, act: NamedDependency[Act], event_id: FromPath[str]) -> Response[EventView]:
         """One event."""
 
         async def work(uow: UnitOfWork) -> EventView:
@@ -70,7 +74,9 @@ class Events(Controller):
         return await act.read(work)
 
     @patch("/{event_id:str}", opt=WRITE, summary="Change an event")
-    async def update_event(self, act: Act, event_id: str, data: EventPatch) -> Response[EventView]:
+    async def update_event(
+        self, act: NamedDependency[Act], event_id: FromPath[str], data: JSONBody[EventPatch]
+    ) -> Response[EventView]:
         """Fields left out stay; `event.updated` tells what changed from what to what."""
 
         async def work(uow: UnitOfWork) -> Answer:
@@ -79,7 +85,7 @@ class Events(Controller):
         return await act.write(work)
 
     @delete("/{event_id:str}", opt=WRITE, status_code=204, summary="Delete a draft")
-    async def delete_event(self, act: Act, event_id: str) -> Response[None]:
+    async def delete_event(self, act: NamedDependency[Act], event_id: FromPath[str]) -> Response[None]:
         """Only a draft can be deleted; a published event is archived."""
 
         async def work(uow: UnitOfWork) -> Answer:
@@ -89,7 +95,7 @@ class Events(Controller):
         return await act.write(work)
 
     @post("/{event_id:str}/publish", opt=WRITE, status_code=200, summary="Publish an event")
-    async def publish_event(self, act: Act, event_id: str) -> Response[EventView]:
+    async def publish_event(self, act: NamedDependency[Act], event_id: FromPath[str]) -> Response[EventView]:
         """The event goes live and its tickets on sale."""
 
         async def work(uow: UnitOfWork) -> Answer:
@@ -98,7 +104,7 @@ class Events(Controller):
         return await act.write(work)
 
     @post("/{event_id:str}/archive", opt=WRITE, status_code=200, summary="Archive an event")
-    async def archive_event(self, act: Act, event_id: str) -> Response[EventView]:
+    async def archive_event(self, act: NamedDependency[Act], event_id: FromPath[str]) -> Response[EventView]:
         """The event is closed for good."""
 
         async def work(uow: UnitOfWork) -> Answer:
@@ -108,7 +114,11 @@ class Events(Controller):
 
     @get("/{event_id:str}/ticket-types", opt=READ, summary="List an event's ticket types")
     async def list_ticket_types(
-        self, act: Act, event_id: str, cursor: str | None = None, limit: Limit = 50
+        self,
+        act: NamedDependency[Act],
+        event_id: FromPath[str],
+        cursor: FromQuery[str | None] = None,
+        limit: Limit = 50,
     ) -> Response[TicketTypePage]:
         """Newest first."""
         window = act.window(cursor, limit)
@@ -119,7 +129,9 @@ class Events(Controller):
         return await act.read(work)
 
     @post("/{event_id:str}/ticket-types", opt=WRITE, summary="Add a ticket type")
-    async def create_ticket_type(self, act: Act, event_id: str, data: TicketTypeCreate) -> Response[TicketTypeView]:
+    async def create_ticket_type(
+        self, act: NamedDependency[Act], event_id: FromPath[str], data: JSONBody[TicketTypeCreate]
+    ) -> Response[TicketTypeView]:
         """Priced in the event's currency, in minor units."""
 
         async def work(uow: UnitOfWork) -> Answer:
@@ -139,7 +151,9 @@ class TicketTypes(Controller):
     tags = ["Events"]
 
     @get("/{ticket_type_id:str}", opt=READ, summary="Get a ticket type")
-    async def get_ticket_type(self, act: Act, ticket_type_id: str) -> Response[TicketTypeView]:
+    async def get_ticket_type(
+        self, act: NamedDependency[Act], ticket_type_id: FromPath[str]
+    ) -> Response[TicketTypeView]:
         """One ticket type."""
 
         async def work(uow: UnitOfWork) -> TicketTypeView:
@@ -149,7 +163,7 @@ class TicketTypes(Controller):
 
     @patch("/{ticket_type_id:str}", opt=WRITE, summary="Change a ticket type")
     async def update_ticket_type(
-        self, act: Act, ticket_type_id: str, data: TicketTypePatch
+        self, act: NamedDependency[Act], ticket_type_id: FromPath[str], data: JSONBody[TicketTypePatch]
     ) -> Response[TicketTypeView]:
         """The quota cannot fall below what is taken; sold tickets keep their price."""
 
@@ -159,7 +173,7 @@ class TicketTypes(Controller):
         return await act.write(work)
 
     @delete("/{ticket_type_id:str}", opt=WRITE, status_code=204, summary="Delete a ticket type")
-    async def delete_ticket_type(self, act: Act, ticket_type_id: str) -> Response[None]:
+    async def delete_ticket_type(self, act: NamedDependency[Act], ticket_type_id: FromPath[str]) -> Response[None]:
         """Only one of which no ticket was taken."""
 
         async def work(uow: UnitOfWork) -> Answer:

@@ -1,6 +1,7 @@
 """The organization that a token belongs to."""
 
 from litestar import Controller, Response, get
+from litestar.di import NamedDependency
 
 from temula.domain.organizations import service
 from temula.kernel.database import UnitOfWork
@@ -15,7 +16,7 @@ class Organization(Controller):
     tags = ["Organization"]
 
     @get(opt={"ability": "organization:read"}, summary="Get the organization")
-    async def get_organization(self, act: Act) -> Response[OrganizationView]:
+    async def get_organization(self, act: NamedDependency[Act]) -> Response[OrganizationView]:
         """Name, plan and limits of the token's organization; the first call to make with a new token."""
 
         async def work(uow: UnitOfWork) -> OrganizationView:

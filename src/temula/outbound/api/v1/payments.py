@@ -3,6 +3,8 @@
 from typing import Any
 
 from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from temula.domain.payments import service
 from temula.kernel.database import UnitOfWork
@@ -30,7 +32,11 @@ class Payments(Controller):
 
     @get(opt=READ, summary="List payments")
     async def list_payments(
-        self, act: Act, cursor: str | None = None, limit: Limit = 50, registration_id: str | None = None
+        self,
+        act: NamedDependency[Act],
+        cursor: FromQuery[str | None] = None,
+        limit: Limit = 50,
+        registration_id: FromQuery[str | None] = None,
     ) -> Response[PaymentPage]:
         """Newest first; `registration_id` narrows to one registration."""
         window = act.window(cursor, limit, registration_id)
@@ -42,7 +48,7 @@ class Payments(Controller):
         return await act.read(work)
 
     @get("/{payment_id:str}", opt=READ, summary="Get a payment")
-    async def get_payment(self, act: Act, payment_id: str) -> Response[PaymentView]:
+    async def get_payment(self, act: NamedDependency[Act], payment_id: FromPath[str]) -> Response[PaymentView]:
         """With its attempts and transactions."""
 
         async def work(uow: UnitOfWork) -> PaymentView:
@@ -61,7 +67,11 @@ class Refunds(Controller):
 
     @get(opt=READ, summary="List refunds")
     async def list_refunds(
-        self, act: Act, cursor: str | None = None, limit: Limit = 50, registration_id: str | None = None
+        self,
+        act: NamedDependency[Act],
+        cursor: FromQuery[str | None] = None,
+        limit: Limit = 50,
+        registration_id: FromQuery[str | None] = None,
     ) -> Response[RefundPage]:
         """Newest first; `registration_id` narrows to one registration."""
         window = act.window(cursor, limit, registration_id)
@@ -73,7 +83,7 @@ class Refunds(Controller):
         return await act.read(work)
 
     @get("/{refund_id:str}", opt=READ, summary="Get a refund")
-    async def get_refund(self, act: Act, refund_id: str) -> Response[RefundView]:
+    async def get_refund(self, act: NamedDependency[Act], refund_id: FromPath[str]) -> Response[RefundView]:
         """One refund."""
 
         async def work(uow: UnitOfWork) -> RefundView:
@@ -82,7 +92,9 @@ class Refunds(Controller):
         return await act.read(work)
 
     @post(opt=WRITE, summary="Refund a registration")
-    async def create_refund(self, act: Act, checkout: Checkout, data: RefundCreate) -> Response[RefundView]:
+    async def create_refund(
+        self, act: NamedDependency[Act], checkout: NamedDependency[Checkout], data: JSONBody[RefundCreate]
+    ) -> Response[RefundView]:
         """For attendees (whose tickets are then void), an amount, or all that is left.
 
         The provider may take its time: `state` tells how the refund stands, `registration.refunded` when it is done.

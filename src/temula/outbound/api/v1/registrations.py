@@ -3,6 +3,8 @@
 from typing import Any
 
 from litestar import Controller, Response, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from temula.domain.registrations import service
 from temula.domain.registrations.model import Buyer, Seat
@@ -36,7 +38,11 @@ class Registrations(Controller):
 
     @get(opt=READ, summary="List registrations")
     async def list_registrations(
-        self, act: Act, cursor: str | None = None, limit: Limit = 50, event_id: str | None = None
+        self,
+        act: NamedDependency[Act],
+        cursor: FromQuery[str | None] = None,
+        limit: Limit = 50,
+        event_id: FromQuery[str | None] = None,
     ) -> Response[RegistrationPage]:
         """Newest first; `event_id` narrows to one event."""
         window = act.window(cursor, limit, event_id)
@@ -48,7 +54,7 @@ class Registrations(Controller):
 
     @post(opt=WRITE, summary="Register attendees")
     async def create_registration(
-        self, act: Act, checkout: Checkout, data: RegistrationCreate
+        self, act: NamedDependency[Act], checkout: NamedDependency[Checkout], data: JSONBody[RegistrationCreate]
     ) -> Response[RegistrationView]:
         """Holds the tickets and opens the payment; `payment.attempts[0].next_action.url` is where the buyer pays.
 
@@ -63,7 +69,9 @@ class Registrations(Controller):
         return await checkout.register(act, data.event_id, buyer, seats, data.success_url, data.cancel_url)
 
     @get("/{registration_id:str}", opt=READ, summary="Get a registration")
-    async def get_registration(self, act: Act, registration_id: str) -> Response[RegistrationView]:
+    async def get_registration(
+        self, act: NamedDependency[Act], registration_id: FromPath[str]
+    ) -> Response[RegistrationView]:
         """With its attendees and its latest payment."""
 
         async def work(uow: UnitOfWork) -> RegistrationView:
@@ -73,7 +81,7 @@ class Registrations(Controller):
 
     @post("/{registration_id:str}/cancel", opt=WRITE, status_code=200, summary="Cancel a registration")
     async def cancel_registration(
-        self, act: Act, registration_id: str, data: CancelInput
+        self, act: NamedDependency[Act], registration_id: FromPath[str], data: JSONBody[CancelInput]
     ) -> Response[RegistrationView]:
         """Puts the tickets back on sale and voids those issued; money is given back by `POST /refunds`."""
 
@@ -84,7 +92,11 @@ class Registrations(Controller):
 
     @post("/{registration_id:str}/pay", opt=WRITE, status_code=200, summary="Open another attempt at the payment")
     async def pay_again(
-        self, act: Act, checkout: Checkout, registration_id: str, data: PayAgainInput
+        self,
+        act: NamedDependency[Act],
+        checkout: NamedDependency[Checkout],
+        registration_id: FromPath[str],
+        data: JSONBody[PayAgainInput],
     ) -> Response[RegistrationView]:
         """For a pending registration whose last attempt failed."""
         return await checkout.pay_again(act, registration_id, data.success_url, data.cancel_url)
@@ -98,7 +110,11 @@ class Attendees(Controller):
 
     @get(opt={"ability": "attendees:read"}, summary="List attendees")
     async def list_attendees(
-        self, act: Act, cursor: str | None = None, limit: Limit = 50, event_id: str | None = None
+        self,
+        act: NamedDependency[Act],
+        cursor: FromQuery[str | None] = None,
+        limit: Limit = 50,
+        event_id: FromQuery[str | None] = None,
     ) -> Response[AttendeePage]:
         """Newest first; `event_id` narrows to one event."""
         window = act.window(cursor, limit, event_id)
@@ -109,7 +125,7 @@ class Attendees(Controller):
         return await act.read(work)
 
     @get("/{attendee_id:str}", opt={"ability": "attendees:read"}, summary="Get an attendee")
-    async def get_attendee(self, act: Act, attendee_id: str) -> Response[AttendeeView]:
+    async def get_attendee(self, act: NamedDependency[Act], attendee_id: FromPath[str]) -> Response[AttendeeView]:
         """One attendee."""
 
         async def work(uow: UnitOfWork) -> AttendeeView:
@@ -118,7 +134,9 @@ class Attendees(Controller):
         return await act.read(work)
 
     @patch("/{attendee_id:str}", opt={"ability": "attendees:write"}, summary="Correct an attendee")
-    async def update_attendee(self, act: Act, attendee_id: str, data: AttendeePatch) -> Response[AttendeeView]:
+    async def update_attendee(
+        self, act: NamedDependency[Act], attendee_id: FromPath[str], data: JSONBody[AttendeePatch]
+    ) -> Response[AttendeeView]:
         """The ticket's code carries neither name nor email address and stays."""
         named: dict[str, Any] = {"name": None, "email": None, **given(data)}
 

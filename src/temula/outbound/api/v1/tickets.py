@@ -3,6 +3,8 @@
 from typing import Any
 
 from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from temula.domain.checkins import service as checkins
 from temula.domain.checkins.model import Scan
@@ -43,9 +45,13 @@ class Tickets(Controller):
 
     @get(opt=TICKETS, summary="List tickets")
     async def list_tickets(
-        self, act: Act, cursor: str | None = None, limit: Limit = 50, event_id: str | None = None,
-        registration_id: str | None = None,
-    ) -> Response[TicketPage]:  # fmt: skip
+        self,
+        act: NamedDependency[Act],
+        cursor: FromQuery[str | None] = None,
+        limit: Limit = 50,
+        event_id: FromQuery[str | None] = None,
+        registration_id: FromQuery[str | None] = None,
+    ) -> Response[TicketPage]:
         """Newest first; `registration_id` or `event_id` narrows."""
         window = act.window(cursor, limit, event_id, registration_id)
 
@@ -56,7 +62,7 @@ class Tickets(Controller):
         return await act.read(work)
 
     @get("/{ticket_id:str}", opt=TICKETS, summary="Get a ticket")
-    async def get_ticket(self, act: Act, ticket_id: str) -> Response[TicketView]:
+    async def get_ticket(self, act: NamedDependency[Act], ticket_id: FromPath[str]) -> Response[TicketView]:
         """One ticket."""
 
         async def work(uow: UnitOfWork) -> TicketView:
@@ -65,21 +71,23 @@ class Tickets(Controller):
         return await act.read(work)
 
     @get("/{ticket_id:str}/pdf", opt=TICKETS, summary="Get a ticket's PDF", media_type="application/pdf")
-    async def get_pdf(self, act: Act, ticket_id: str) -> Response[bytes]:
+    async def get_pdf(self, act: NamedDependency[Act], ticket_id: FromPath[str]) -> Response[bytes]:
         """The page to print or to show on a phone."""
         pdf = await act.read_raw(lambda uow: service.pdf(uow, ticket_id))
         headers = {"Content-Disposition": f'inline; filename="{ticket_id}.pdf"', "Cache-Control": "private, no-store"}
         return Response(pdf, media_type="application/pdf", headers=headers)
 
     @get("/{ticket_id:str}/qr", opt=TICKETS, summary="Get a ticket's QR code", media_type="image/svg+xml")
-    async def get_qr(self, act: Act, ticket_id: str) -> Response[bytes]:
+    async def get_qr(self, act: NamedDependency[Act], ticket_id: FromPath[str]) -> Response[bytes]:
         """As SVG."""
         ticket = await act.read_raw(lambda uow: service.get(uow, ticket_id))
         headers = {"Cache-Control": "private, no-store"}
         return Response(qr_svg(ticket.code), media_type="image/svg+xml", headers=headers)
 
     @post("/validate", opt=TICKETS, status_code=200, summary="Look at a scanned code")
-    async def validate(self, act: Act, keys: PublicKeys, data: ValidateInput) -> Response[ValidationView]:
+    async def validate(
+        self, act: NamedDependency[Act], keys: NamedDependency[PublicKeys], data: JSONBody[ValidateInput]
+    ) -> Response[ValidationView]:
         """Tells whether the code would be admitted, without admitting anybody."""
 
         async def work(uow: UnitOfWork) -> ValidationView:
@@ -97,7 +105,9 @@ class Tickets(Controller):
         return await act.read(work)
 
     @post("/{ticket_id:str}/void", opt={"ability": "tickets:write"}, status_code=200, summary="Void a ticket")
-    async def void_ticket(self, act: Act, ticket_id: str, data: VoidInput) -> Response[TicketView]:
+    async def void_ticket(
+        self, act: NamedDependency[Act], ticket_id: FromPath[str], data: JSONBody[VoidInput]
+    ) -> Response[TicketView]:
         """It admits nobody from now on; voiding a void ticket changes nothing."""
 
         async def work(uow: UnitOfWork) -> Answer:
@@ -114,7 +124,11 @@ class Checkpoints(Controller):
 
     @get(opt={"ability": "check_ins:read"}, summary="List checkpoints")
     async def list_checkpoints(
-        self, act: Act, cursor: str | None = None, limit: Limit = 50, event_id: str | None = None
+        self,
+        act: NamedDependency[Act],
+        cursor: FromQuery[str | None] = None,
+        limit: Limit = 50,
+        event_id: FromQuery[str | None] = None,
     ) -> Response[CheckpointPage]:
         """Newest first; `event_id` narrows to one event."""
         window = act.window(cursor, limit, event_id)
@@ -125,7 +139,7 @@ class Checkpoints(Controller):
         return await act.read(work)
 
     @get("/{checkpoint_id:str}", opt={"ability": "check_ins:read"}, summary="Get a checkpoint")
-    async def get_checkpoint(self, act: Act, checkpoint_id: str) -> Response[CheckpointView]:
+    async def get_checkpoint(self, act: NamedDependency[Act], checkpoint_id: FromPath[str]) -> Response[CheckpointView]:
         """One gate."""
 
         async def work(uow: UnitOfWork) -> CheckpointView:
@@ -134,7 +148,9 @@ class Checkpoints(Controller):
         return await act.read(work)
 
     @post(opt={"ability": "events:write"}, summary="Add a checkpoint")
-    async def create_checkpoint(self, act: Act, data: CheckpointCreate) -> Response[CheckpointView]:
+    async def create_checkpoint(
+        self, act: NamedDependency[Act], data: JSONBody[CheckpointCreate]
+    ) -> Response[CheckpointView]:
         """A gate or door of an event."""
 
         async def work(uow: UnitOfWork) -> Answer:
@@ -151,7 +167,11 @@ class CheckIns(Controller):
 
     @get(opt={"ability": "check_ins:read"}, summary="List check-ins")
     async def list_check_ins(
-        self, act: Act, cursor: str | None = None, limit: Limit = 50, event_id: str | None = None
+        self,
+        act: NamedDependency[Act],
+        cursor: FromQuery[str | None] = None,
+        limit: Limit = 50,
+        event_id: FromQuery[str | None] = None,
     ) -> Response[CheckInPage]:
         """Newest first; `event_id` narrows to one event."""
         window = act.window(cursor, limit, event_id)
@@ -162,7 +182,7 @@ class CheckIns(Controller):
         return await act.read(work)
 
     @get("/{check_in_id:str}", opt={"ability": "check_ins:read"}, summary="Get a check-in")
-    async def get_check_in(self, act: Act, check_in_id: str) -> Response[CheckInView]:
+    async def get_check_in(self, act: NamedDependency[Act], check_in_id: FromPath[str]) -> Response[CheckInView]:
         """One admission."""
 
         async def work(uow: UnitOfWork) -> CheckInView:
@@ -172,7 +192,11 @@ class CheckIns(Controller):
 
     @post(opt=GATE, summary="Check a ticket in")
     async def create_check_in(
-        self, act: Act, request: Request[Any, Any, Any], keys: PublicKeys, data: CheckInCreate
+        self,
+        act: NamedDependency[Act],
+        request: Request[Any, Any, Any],
+        keys: NamedDependency[PublicKeys],
+        data: JSONBody[CheckInCreate],
     ) -> Response[CheckInView]:
         """Admits a ticket once. A refusal is a 409 whose `code` says why; of a used ticket it tells who, when, where.
 
@@ -193,7 +217,7 @@ class CheckIns(Controller):
         return await act.write(work)
 
     @post("/{check_in_id:str}/undo", opt=GATE, status_code=200, summary="Undo a check-in")
-    async def undo_check_in(self, act: Act, check_in_id: str) -> Response[CheckInView]:
+    async def undo_check_in(self, act: NamedDependency[Act], check_in_id: FromPath[str]) -> Response[CheckInView]:
         """The ticket admits once more."""
 
         async def work(uow: UnitOfWork) -> Answer:
