@@ -40,10 +40,7 @@ _MINUTE: Final = timedelta(minutes=1)
 class CodeError(InvalidInput):
     """The text opens no gate.
 
-    CodeError
-     * CodeMalformed    not a ticket's code: scan again, or read another one
-     * CodeUnknownKey   the right shape, but no key of ours: load the keys anew, else turn it away
-     * CodeForged       names a key of ours, which did not sign it: turn it away
+    CodeError  x CodeMalformed  x CodeUnknownKey  x CodeForged
     """
 
     code: ClassVar[str] = "ticket_code_invalid"
@@ -51,16 +48,22 @@ class CodeError(InvalidInput):
 
 
 class CodeMalformed(CodeError):
+    """Not a ticket's code: scan again, or read another one."""
+
     code = "ticket_code_malformed"
     title = "This is not a ticket code"
 
 
 class CodeUnknownKey(CodeError):
+    """The right shape, but no key of ours: load the keys anew, else turn it away."""
+
     code = "ticket_code_unknown_key"
     title = "The ticket code is signed with a key that is not known here"
 
 
 class CodeForged(CodeError):
+    """It names a key of ours, which did not sign it: turn it away."""
+
     code = "ticket_code_forged"
     title = "The ticket code was changed or not issued by us"
 
