@@ -1,5 +1,8 @@
 -- The ground every noun stands on: the tenant wall, organizations' key, facts, audit, jobs, idempotency.
 
+-- Each table's comment names how long its rows are kept, and its columns that hold data of persons or copies of such.
+COMMENT ON TABLE schema_migrations IS 'retention=platform personal=none';
+
 -- Every tenant table goes through this: forced row-level security, the organization's rows only, and the named way
 -- across for the role temula_crossing. `rights` are what the application may do.
 CREATE FUNCTION temula_wall(tbl regclass, rights text DEFAULT 'SELECT, INSERT, UPDATE, DELETE') RETURNS void
@@ -104,7 +107,7 @@ CREATE TABLE audit_entries (
     hash bytea NOT NULL,
     PRIMARY KEY (organization_id, sequence)
 );
-COMMENT ON TABLE audit_entries IS 'retention=audit personal=actor';
+COMMENT ON TABLE audit_entries IS 'retention=audit personal=actor_id';
 SELECT temula_wall('audit_entries', 'SELECT, INSERT');
 
 -- Runs as the owner, because the application may not touch the heads of the chains. It acts for the row's organization
@@ -170,7 +173,7 @@ CREATE TABLE idempotency_keys (
     answer bytea,
     PRIMARY KEY (organization_id, caller_id, key)
 );
-COMMENT ON TABLE idempotency_keys IS 'retention=72h personal=copy';
+COMMENT ON TABLE idempotency_keys IS 'retention=72h personal=answer';
 CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 SELECT temula_wall('idempotency_keys');
 

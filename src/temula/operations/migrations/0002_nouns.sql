@@ -22,7 +22,7 @@ CREATE TABLE members (
     created_at timestamptz NOT NULL,
     PRIMARY KEY (organization_id, id)
 );
-COMMENT ON TABLE members IS 'retention=organization personal=email,name';
+COMMENT ON TABLE members IS 'retention=organization personal=email,name,password_hash';
 CREATE UNIQUE INDEX members_email ON members (organization_id, lower(email));
 CREATE INDEX members_sign_in ON members (lower(email));
 SELECT temula_wall('members');
@@ -35,7 +35,7 @@ CREATE TABLE team_members (
     FOREIGN KEY (organization_id, team_id) REFERENCES teams ON DELETE CASCADE,
     FOREIGN KEY (organization_id, member_id) REFERENCES members ON DELETE CASCADE
 );
-COMMENT ON TABLE team_members IS 'retention=organization personal=none';
+COMMENT ON TABLE team_members IS 'retention=organization personal=member_id';
 SELECT temula_wall('team_members');
 
 -- connections
@@ -358,7 +358,7 @@ CREATE TABLE check_ins (
     FOREIGN KEY (organization_id, ticket_id) REFERENCES tickets,
     FOREIGN KEY (organization_id, attendee_id) REFERENCES attendees
 );
-COMMENT ON TABLE check_ins IS 'retention=organization personal=none';
+COMMENT ON TABLE check_ins IS 'retention=organization personal=actor_id';
 -- The one constraint that decides double scans: of all that try at the same time, one admits.
 CREATE UNIQUE INDEX check_ins_once ON check_ins (organization_id, ticket_id) WHERE undone_at IS NULL;
 CREATE INDEX check_ins_event ON check_ins (organization_id, event_id, id);
@@ -377,5 +377,5 @@ CREATE TABLE refused_scans (
     PRIMARY KEY (organization_id, id),
     FOREIGN KEY (organization_id, checkpoint_id) REFERENCES checkpoints ON DELETE CASCADE
 );
-COMMENT ON TABLE refused_scans IS 'retention=organization personal=none';
+COMMENT ON TABLE refused_scans IS 'retention=organization personal=actor_id';
 SELECT temula_wall('refused_scans');

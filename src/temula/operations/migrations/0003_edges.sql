@@ -15,7 +15,7 @@ CREATE TABLE callbacks (
     PRIMARY KEY (organization_id, id),
     UNIQUE (organization_id, connection_id, dedupe_key)
 );
-COMMENT ON TABLE callbacks IS 'retention=90d personal=copy';
+COMMENT ON TABLE callbacks IS 'retention=90d personal=headers,body';
 CREATE INDEX callbacks_age ON callbacks (received_at);
 SELECT temula_wall('callbacks');
 
@@ -46,7 +46,7 @@ CREATE TABLE sessions (
     PRIMARY KEY (organization_id, id),
     FOREIGN KEY (organization_id, member_id) REFERENCES members ON DELETE CASCADE
 );
-COMMENT ON TABLE sessions IS 'retention=30d personal=none';
+COMMENT ON TABLE sessions IS 'retention=30d personal=member_id';
 CREATE UNIQUE INDEX sessions_hash ON sessions (hash);
 SELECT temula_wall('sessions');
 
@@ -111,7 +111,7 @@ CREATE TABLE webhook_attempts (
     PRIMARY KEY (organization_id, id),
     FOREIGN KEY (organization_id, delivery_id) REFERENCES webhook_deliveries ON DELETE CASCADE
 );
-COMMENT ON TABLE webhook_attempts IS 'retention=90d personal=copy';
+COMMENT ON TABLE webhook_attempts IS 'retention=90d personal=request_headers,response_headers,response_body';
 CREATE INDEX webhook_attempts_delivery ON webhook_attempts (organization_id, delivery_id, number);
 CREATE INDEX webhook_attempts_age ON webhook_attempts (at);
 SELECT temula_wall('webhook_attempts');

@@ -1,0 +1,98 @@
+"""A tenant that has one of everything: a row in every table and an object behind every route."""
+
+from typing import NamedTuple
+
+from temula.domain.connections import service as connections
+from temula.domain.organizations import service as organizations
+from temula.domain.organizations.model import PLATFORM, Mode, Role
+from temula.kernel.runner import Scheduler
+from temula.operations.wiring import PLATFORM_ACTOR
+from temula.outbound.callers import service as callers
+from tests.harness.house import Running, Tenant, until
+from tests.harness.receiver import Receiver
+
+PASSWORD = "correct horse battery staple"
+
+
+class Furnished(NamedTuple):
+    """The tenant, the ids of its objects by kind, and every secret that it was given."""
+
+    tenant: Tenant
+    ids: dict[str, str]
+    code: str
+    secrets: dict[str, str]
+
+
+async def furnish(temula: Running, tenant: Tenant, hooks: Receiver) -> Furnished:
+    """Sell, pay, deliver, check in twice, refund, sign in: through the front door where there is one."""
+    api = tenant.api
+    people, secrets = await _people(temula, tenant)
+    secrets |= {"token": tenant.token, "stripe_key": tenant.stripe_key}
+    endpoint = await api.post("/webhooks/endpoints", {"url": hooks.url})
+    secrets["webhook_secret"] = endpoint["secret"]
+    rotated = await api.post(f"/webhooks/endpoints/{endpoint['id']}/rotate-secret", {})
+    secrets["second_webhook_secret"] = rotated["secret"]
+    sale = await temula.sale(tenant, prices=(5000, 2500))
+    event = sale.event["id"]
+    seats = [{"ticket_type_id": one["id"], "name": f"Guest {n}"} for n, one in enumerate(sale.types)]
+    order = {"event_id": event, "buyer": {"name": "Aisyah", "email": "aisyah@example.org"}, "attendees": seats}
+    registration = await api.post("/registrations", order)
+    await temula.pay(registration)
+
+    async def issued() -> list:
+        found = await api.every(f"/tickets?event_id={event}")
+        return found if len(found) == 2 else []
+
+    ticket, other = await until(issued)
+    scan = {"checkpoint_id": sale.gate["id"], "ticket_id": ticket["id"]}
+    check_in = await api.post("/check-ins", scan)
+    refused = await api.call("POST", "/check-ins", scan)
+    assert refused.code == "ticket_already_used"
+    giving_back = {"registration_id": registration["id"], "attendee_ids": [other["attendee_id"]]}
+    refund = await api.post("/refunds", giving_back)
+
+    async def delivered() -> list:
+        return [one for one in await api.every("/webhooks/deliveries") if one["type"] == "registration.refunded"]
+
+    (delivery,) = await until(delivered)
+    await until(lambda: _state(temula, tenant, delivery["id"]))
+    ids = {
+        **people, "endpoint": endpoint["id"], "event": event, "ticket_type": sale.types[0]["id"],
+        "checkpoint": sale.gate["id"], "registration": registration["id"], "payment": registration["payment"]["id"],
+        "ticket": ticket["id"], "attendee": ticket["attendee_id"], "check_in": check_in["id"],
+        "refund": refund["id"], "delivery": delivery["id"],
+    }  # fmt: skip
+    return Furnished(tenant, ids, ticket["code"], secrets)
+
+
+async def _state(temula: Running, tenant: Tenant, delivery_id: str) -> bool:
+    found = await tenant.api.get(f"/webhooks/deliveries/{delivery_id}")
+    return bool(found["attempts"]) and found["delivery"]["state"] == "delivered"
+
+
+async def _people(temula: Running, tenant: Tenant) -> tuple[dict[str, str], dict[str, str]]:
+    """What has no route yet is made through its service: a member in a team, signed in."""
+    database = temula.house.database
+    email = f"{tenant.id}@example.org"
+    async with database.unit(tenant.actor) as uow:
+        member = await organizations.add_member(uow, email=email, name="Olga", role=Role.OWNER, password=PASSWORD)
+        team = await organizations.add_team(uow, "Front of house")
+        await organizations.join_team(uow, team.id, member.id)
+    session = await callers.sign_in(database, email, PASSWORD)
+    assert session is not None
+    return {"member": member.id, "team": team.id}, {"password": PASSWORD, "session": session}
+
+
+async def furnish_platform(temula: Running) -> dict[str, str]:
+    """The platform's own rows: a shared connection, and the clock's ticks. Gives the secrets that it was given."""
+    house = temula.house
+    secrets = {"platform_key": "sk_test_platform_account_of_temula", "platform_door": connections.new_token()}
+    async with house.database.crossing("a test connects the platform's account") as uow:
+        await connections.connect(
+            uow, house.ring, kind="payments", provider="stripe", mode=Mode.LIVE, hint="mula", on_platform=True,
+            credentials={"secret_key": secrets["platform_key"], "webhook_secret": "whsec_platform"},
+            token=secrets["platform_door"],
+        )  # fmt: skip
+    await Scheduler(house.database, house.timed, PLATFORM_ACTOR).tick()
+    assert PLATFORM_ACTOR.organization_id == PLATFORM
+    return secrets

@@ -1,0 +1,295 @@
+"""Every table of the migrated schema, looked up in the catalogue: the wall, the keys, the rights, the comments."""
+
+import re
+import secrets
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from temula.domain.organizations import service as organizations
+from temula.domain.organizations.model import Plan
+from temula.kernel.database import Database
+from temula.kernel.sql import Statement
+from temula.operations import auditing, migrations
+from temula.operations.wiring import PLATFORM_ACTOR
+from tests.harness.postgres import Postgres
+from tests.isolation.conftest import Two
+
+APP, CROSSING = migrations.APP, migrations.CROSSING
+KEY = "organization_id"
+
+# No policy: the application has no right to it at all.
+UNWALLED = {"schema_migrations": "only the owner reads and writes it, when it migrates"}
+# Tables of the platform itself: no organization, seen by the named crossing only.
+PLATFORM = {"schema_migrations", "fact_consumers", "job_schedules", "platform_gateway_configs"}
+# Unique over all organizations on purpose.
+GLOBAL = {
+    "api_tokens_hash": "a token is looked up before its organization is known; a hash of 192 random bits tells nothing",
+    "sessions_hash": "a session is looked up before its organization is known; a hash of 256 random bits tells nothing",
+}
+# What the application and the crossing may not change, however it is asked.
+KEPT = {
+    "audit_heads": {"SELECT"},
+    "audit_entries": {"SELECT", "INSERT"},
+    "facts": {"SELECT", "INSERT"},
+    "followed_facts": {"SELECT", "INSERT"},
+}
+RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
+RETENTION = re.compile(r"organization|platform|accounting|audit|until_done|\d+(h|d)")
+# A column so named holds data of persons, unless it is listed below with what it holds instead.
+PERSONAL = re.compile(
+    r"(^|_)(e?mail|name|phone|ip|body|headers|answer|pdf|address|birth\w*|iban|password_hash|payload|actor_id|member_id)$"
+)
+IMPERSONAL = {
+    "organizations.name": "of the organization",
+    "teams.name": "of a team",
+    "events.name": "of an event",
+    "ticket_types.name": "of a ticket type",
+    "checkpoints.name": "of a gate",
+    "api_tokens.name": "of a token",
+    "fact_consumers.name": "of a reader",
+    "job_schedules.name": "of a timed job",
+    "schema_migrations.name": "of a file",
+    "jobs.payload": "ids only",
+    "webhook_attempts.address": "of the customer's server",
+}
+
+
+async def tables(connection: asyncpg.Connection) -> list[str]:
+    found = await connection.fetch(
+        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace ORDER BY 1"
+    )
+    names = [row["relname"] for row in found]
+    assert len(names) > 25
+    return names
+
+
+async def columns(connection: asyncpg.Connection, table: str) -> list[str]:
+    """Those that can be written."""
+    found = await connection.fetch(
+        "SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped "
+        "AND attidentity <> 'a' AND attgenerated = '' ORDER BY attnum",
+        table,
+    )
+    return [row["attname"] for row in found]
+
+
+async def tried(connection: asyncpg.Connection, organization_id: str, statement: str, *args: object) -> None:
+    """Run a statement as the application, for an organization; what it did is taken back if it fails."""
+    async with connection.transaction():
+        await connection.execute(f"SET LOCAL ROLE {APP}")
+        await connection.execute("SELECT set_config('temula.organization', $1, true)", organization_id)
+        await connection.execute(statement, *args)
+
+
+async def test_every_table_is_behind_the_wall(owner: asyncpg.Connection) -> None:
+    """Row-level security is enabled and forced on each, and each policy checks what is read and what is written."""
+    for table in await tables(owner):
+        if table in UNWALLED:
+            continue
+        wall = await owner.fetchrow(
+            "SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE oid = $1::text::regclass", table
+        )
+        assert tuple(wall) == (True, True), table
+        policies = await owner.fetch(
+            "SELECT policyname, roles, cmd, permissive, qual, with_check FROM pg_policies WHERE tablename = $1", table
+        )
+        by_name = {policy["policyname"]: policy for policy in policies}
+        assert all(one["qual"] and one["with_check"] and one["cmd"] == "ALL" for one in policies), table
+        assert by_name["crossing"]["roles"] == [CROSSING], table
+        assert ("own_organization" in by_name) == (table not in PLATFORM), table
+        for name, policy in by_name.items():
+            if name != "crossing":
+                assert "current_setting('temula.organization'::text, true)" in policy["qual"], table
+                assert policy["qual"] == policy["with_check"], table
+
+
+async def test_views_ask_as_their_reader(owner: asyncpg.Connection) -> None:
+    """A view runs with its reader's rights, or it would pass the wall with its owner's."""
+    views = await owner.fetch(
+        "SELECT relname, reloptions FROM pg_class WHERE relkind IN ('v', 'm') AND relnamespace = 'public'::regnamespace"
+    )
+    assert [view["relname"] for view in views if "security_invoker=true" not in (view["reloptions"] or [])] == []
+
+
+async def test_keys_begin_with_the_organization(owner: asyncpg.Connection) -> None:
+    """Primary keys and unique indexes of tenants' tables are led by it, except the global ones named with a reason."""
+    indexes = await owner.fetch(
+        "SELECT i.indexrelid::regclass::text AS name, t.relname AS table, i.indisprimary, "
+        "(SELECT attname FROM pg_attribute WHERE attrelid = i.indrelid AND attnum = i.indkey[0]) AS first "
+        "FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid "
+        "WHERE i.indisunique AND t.relnamespace = 'public'::regnamespace"
+    )
+    tenants = [one for one in indexes if one["table"] not in PLATFORM]
+    assert {one["table"] for one in tenants if one["indisprimary"]} == set(await tables(owner)) - PLATFORM
+    assert {one["name"] for one in tenants if one["first"] != KEY} == set(GLOBAL)
+
+
+async def test_no_row_can_point_into_another_organization(owner: asyncpg.Connection) -> None:
+    """Each foreign key carries the organization, first on both sides."""
+    keys = await owner.fetch(
+        "SELECT c.conname, c.conrelid::regclass::text AS table, "
+        "(SELECT attname FROM pg_attribute WHERE attrelid = c.conrelid AND attnum = c.conkey[1]) AS from_, "
+        "(SELECT attname FROM pg_attribute WHERE attrelid = c.confrelid AND attnum = c.confkey[1]) AS to_ "
+        "FROM pg_constraint c WHERE c.contype = 'f'"
+    )
+    assert len(keys) > 25
+    assert [one["conname"] for one in keys if (one["from_"], one["to_"]) != (KEY, KEY)] == []
+    parents = {one["table"] for one in keys}
+    assert set(await tables(owner)) - parents - PLATFORM == {"organizations"}
+
+
+async def test_the_application_owns_nothing_and_makes_nothing(owner: asyncpg.Connection) -> None:
+    """Its roles are no superusers, pass no wall, own no object and create none."""
+    for role in (APP, CROSSING):
+        attributes = await owner.fetchrow(
+            "SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication, rolinherit, rolcanlogin "
+            "FROM pg_roles WHERE rolname = $1",
+            role,
+        )
+        assert not any(attributes.values()), role
+        owned = "SELECT count(*) FROM pg_shdepend WHERE deptype = 'o' AND refobjid = $1::text::regrole"
+        assert await owner.fetchval(owned, role) == 0
+        assert not await owner.fetchval("SELECT has_schema_privilege($1, 'public', 'CREATE')", role)
+        assert not await owner.fetchval("SELECT has_database_privilege($1, current_database(), 'CREATE')", role)
+
+
+async def test_making_a_table_fails(app: asyncpg.Connection) -> None:
+    """The application cannot create in the schema."""
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await app.execute("CREATE TABLE mine (id text)")
+
+
+async def test_rights_are_the_ones_meant(owner: asyncpg.Connection) -> None:
+    """Audit rows and facts can only be added, heads only be read, and nobody but the owner truncates or references."""
+    for table in await tables(owner):
+        for role in (APP, CROSSING):
+            asked = "SELECT has_table_privilege($1, $2, $3) OR ($3 = 'UPDATE' AND has_any_column_privilege($1, $2, $3))"
+            has = {right for right in RIGHTS if await owner.fetchval(asked, role, table, right)}
+            meant = KEPT.get(table, {"SELECT", "INSERT", "UPDATE", "DELETE"})
+            if table in UNWALLED or (role == APP and table in ("fact_consumers", "platform_gateway_configs")):
+                meant = set()
+            if (role, table) == (APP, "job_schedules"):
+                meant = {"SELECT", "INSERT", "UPDATE"}
+            assert has == meant, (role, table)
+
+
+async def test_functions_cannot_be_led_astray(owner: asyncpg.Connection) -> None:
+    """Each pins its search_path; one that runs as the owner is nobody's to call."""
+    functions = await owner.fetch(
+        "SELECT oid::regprocedure::text AS name, oid, prosecdef, proconfig FROM pg_proc "
+        "WHERE pronamespace = 'public'::regnamespace"
+    )
+    assert any(one["prosecdef"] for one in functions)
+    for one in functions:
+        (path,) = [item for item in one["proconfig"] or [] if item.startswith("search_path=")] or [""]
+        assert path.startswith("search_path=pg_catalog"), one["name"]
+        if one["prosecdef"]:
+            # pg_temp is searched first unless it is named last.
+            assert path.endswith("pg_temp"), one["name"]
+            for role in ("public", APP, CROSSING):
+                can = "SELECT has_function_privilege($1, $2::oid, 'EXECUTE')"
+                assert not await owner.fetchval(can, role, one["oid"]), (role, one["name"])
+
+
+async def test_without_a_setting_there_is_nothing(owner: asyncpg.Connection) -> None:
+    """Every table has rows; the application sees none of them before it has named an organization, or a wrong one."""
+    names = [table for table in await tables(owner) if table not in UNWALLED]
+    for table in names:
+        assert await owner.fetchval(f"SELECT count(*) FROM {table}") > 0, f"{table}: furnish it in the harness"
+    granted = [name for name in names if name not in ("fact_consumers", "platform_gateway_configs")]
+    await owner.execute(f"SET LOCAL ROLE {APP}")
+    for setting in (None, "", "org_7zzzzzzzzzzzzzzzzzzzzzzzzz", "%", "' OR true --"):
+        if setting is not None:
+            await owner.execute("SELECT set_config('temula.organization', $1, true)", setting)
+        seen = {table: await owner.fetchval(f"SELECT count(*) FROM {table}") for table in granted}
+        assert seen == dict.fromkeys(granted, 0), setting
+
+
+async def test_an_organization_sees_its_own_rows_only(app: asyncpg.Connection, two: Two) -> None:
+    """With an organization named there are its rows and no others; they cannot be handed to another one."""
+    mine, theirs = (one.tenant.id for one in two)
+    await app.execute("SELECT set_config('temula.organization', $1, true)", theirs)
+    walled = [table for table in await tables(app) if table not in PLATFORM]
+    for table in walled:
+        found = await app.fetch(f"SELECT DISTINCT organization_id FROM {table}")
+        assert [row[KEY] for row in found] == [theirs], table
+        if table in KEPT:
+            continue
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+            await tried(app, theirs, f"UPDATE {table} SET organization_id = $1", mine)
+
+
+async def test_rows_for_another_organization_are_refused(owner: asyncpg.Connection, two: Two) -> None:
+    """A row like those that stand there, inserted under another organization's name or under none, does not go in."""
+    mine, theirs = (one.tenant.id for one in two)
+    for table in await tables(owner):
+        if table in PLATFORM or table == "audit_heads":
+            continue
+        row = await owner.fetchval(f"SELECT to_jsonb(t)::text FROM {table} t WHERE organization_id = $1 LIMIT 1", mine)
+        names = ", ".join(await columns(owner, table))
+        insert = (
+            f"INSERT INTO {table} ({names}) SELECT {names} FROM jsonb_populate_record(NULL::{table}, $1::text::jsonb)"
+        )
+        for setting in (theirs, ""):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+                await tried(owner, setting, insert, row)
+
+
+async def test_every_table_says_how_long_and_whose(owner: asyncpg.Connection) -> None:
+    """Each comment names the retention class and the columns that hold data of persons; none is forgotten."""
+    found: set[str] = set()
+    for table in await tables(owner):
+        comment = await owner.fetchval("SELECT obj_description($1::text::regclass)", table) or ""
+        said = dict(part.split("=") for part in comment.split())
+        assert set(said) == {"retention", "personal"}, table
+        assert RETENTION.fullmatch(said["retention"]), table
+        listed = set() if said["personal"] == "none" else set(said["personal"].split(","))
+        has = set(await columns(owner, table))
+        assert listed <= has, table
+        suspected = {name for name in has if PERSONAL.search(name)}
+        found |= {f"{table}.{name}" for name in suspected - listed}
+    assert found == set(IMPERSONAL)
+
+
+async def test_crossing_is_left_with_the_transaction(database: Database) -> None:
+    """The role that crosses gives nothing until it is taken, and is put down again with the transaction's end."""
+    who, member = Statement("SELECT current_user"), Statement("SELECT pg_has_role($1, $2, $3)")
+    async with database.unit(PLATFORM_ACTOR) as uow:
+        assert await uow.value(who) == APP
+        assert await uow.value(member, APP, CROSSING, "MEMBER")
+        assert not await uow.value(member, APP, CROSSING, "USAGE")
+    async with database.crossing("a test looks who it is") as uow:
+        assert await uow.value(who) == CROSSING
+    with pytest.raises(RuntimeError, match="on purpose"):
+        async with database.crossing("a test that fails"):
+            raise RuntimeError("on purpose")
+    for _ in range(10):
+        async with database.unit(PLATFORM_ACTOR) as uow:
+            assert await uow.value(who) == APP
+
+
+async def test_a_plain_owner_is_enough(server: Postgres) -> None:
+    """On a managed cluster the owner is no superuser: migrations run, the wall stands, the audit chain grows."""
+    role = f"temula_owner_{secrets.token_hex(4)}"
+    await server.run(f"CREATE ROLE {role} LOGIN CREATEROLE NOSUPERUSER PASSWORD 'temula'")
+    for lowered in (APP, CROSSING):
+        await server.run(f"GRANT {lowered} TO {role} WITH ADMIN OPTION")
+    try:
+        async with server.database(template=None) as url:
+            name = urlsplit(url).path.removeprefix("/")
+            await server.run(f"ALTER DATABASE {name} OWNER TO {role}")
+            plain = server.database_url(name, f"{role}:temula")
+            await migrations.apply(plain)
+            database = Database(plain)
+            await database.open()
+            try:
+                await organizations.create_twins(database, name="Plain", plan=Plan.PRO, part="test")
+                assert [chain.broken_at for chain in await auditing.verify(database)] == [None, None]
+            finally:
+                await database.close()
+    finally:
+        for lowered in (APP, CROSSING):
+            await server.run(f"REVOKE {lowered} FROM {role} CASCADE")
+        await server.run(f"DROP ROLE {role}")
