@@ -32,7 +32,7 @@ class Owner(NamedTuple):
 
     @property
     def becoming(self) -> dict[str, int]:
-        """Give what `parent.tied` needs so that a child becomes this user; nothing if we are it."""
+        """Give what `children.tied` needs so that a child becomes this user; nothing if we are it."""
         return {} if self.uid == os.geteuid() else {"uid": self.uid, "gid": self.gid}
 
 
@@ -66,7 +66,8 @@ def of_cluster(data: Path) -> Owner:
 
 def barrier(path: Path, owner: Owner) -> Path | None:
     """Give the first folder above `path` that this user cannot pass through, or None."""
-    for folder in reversed(path.parents):
+    # Links are passed through twice: where they are, and where they lead.
+    for folder in sorted({*path.parents, *path.resolve().parents}, key=lambda folder: len(folder.parts)):
         status = folder.stat()
         if owner.uid == status.st_uid:
             passes = status.st_mode & stat.S_IXUSR
