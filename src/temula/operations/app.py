@@ -3,11 +3,12 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import asyncpg
 import structlog
+import uvicorn
 from litestar import Litestar, Request, Response, Router, get
 from litestar.di import Provide
 from litestar.enums import ScopeType
@@ -80,6 +81,24 @@ def build(house: House) -> Litestar:
         handlers, middleware=[RequestIds], exception_handlers=HANDLERS, openapi_config=documentation.CONFIG,
         request_max_body_size=LARGEST_BODY, lifespan=[_noting_use(house)], debug=False,
     )  # fmt: skip
+
+
+def server(house: House) -> uvicorn.Server:
+    """Give the HTTP server of the application."""
+    settings = house.configuration.server
+    config = uvicorn.Config(
+        build(house), host=settings.host, port=settings.port, loop="none", http="httptools", log_config=None,
+        access_log=False, server_header=False, date_header=True, timeout_graceful_shutdown=10,
+        proxy_headers=False, ws="none", lifespan="on", backlog=2048,
+    )  # fmt: skip
+    return _Server(config)
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us, so that all processes stop in the same way."""
+
+    def capture_signals(self) -> Any:
+        return nullcontext()
 
 
 def _dependencies(house: House) -> dict[str, Provide]:

@@ -12,7 +12,8 @@ from temula.kernel.crypto import KeyRing, save_file
 from temula.kernel.database import Database
 from temula.kernel.errors import Misconfigured
 from temula.kernel.sql import Statement
-from temula.operations.wiring import configure, opened, ring_file
+from temula.operations.configuration import configure, ring_file
+from temula.operations.wiring import opened
 
 BATCH = 500
 

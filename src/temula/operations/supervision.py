@@ -1,26 +1,26 @@
 """Keeps child processes running: starts them, starts anew what dies, and stops all in order; none outlives us."""
 
 import asyncio
-import contextlib
-import ctypes
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import structlog
 
 from temula.kernel.errors import Unavailable
-from temula.operations.serving import LIFELINE
+from temula.operations import children
 
 log = structlog.get_logger()
 
 FIRST_PAUSE, LONGEST_PAUSE, HEALTHY_AFTER = 0.2, 5.0, 30.0
-STOP_LIMIT = 25.0
-LARGEST_LOG = 10 * 1024 * 1024
+STOP = ((signal.SIGTERM, 25.0), (signal.SIGKILL, 5.0))
+LEFTOVER_LIMIT = 10.0
 
 
 class Child(NamedTuple):
@@ -38,81 +38,75 @@ class Supervisor:
         self._folder = folder
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._processes: dict[str, asyncio.subprocess.Process] = {}
-        self._stopping = False
         # Children hold the reading end; the kernel closes the other one when we die, in whatever way.
-        self._lifeline, self._held = os.pipe()
-        os.set_inheritable(self._lifeline, True)  # noqa: FBT003 - the standard library takes it by position
-        for name in ("log", "run"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
+        self._ends: tuple[int, ...] = os.pipe()
+        (folder / "run").mkdir(parents=True, exist_ok=True)
+
+    @property
+    def lifeline(self) -> int:
+        """Give the descriptor that each child finds open, until we are gone."""
+        return self._ends[0]
+
+    async def end_leftovers(self) -> None:
+        """End children of an earlier supervisor that are still at their last requests: they would hold the ports."""
+        for note in (self._folder / "run").glob("*.pid"):
+            await asyncio.to_thread(_end_leftover, note)
 
     async def start(self, child: Child) -> None:
         """Start a child and keep it."""
-        await asyncio.to_thread(self._end_leftover, child)
-        self._turn_log(child)
-        process = await self._spawn(child)
-        self._keepers[child.name] = asyncio.create_task(self._keep(child, process), name=f"keep {child.name}")
+        await self._spawn(child)
+        self._keepers[child.name] = asyncio.create_task(self._keep(child), name=f"keep {child.name}")
 
     async def stop(self) -> None:
         """Stop all, the last started first."""
-        self._stopping = True
-        for name in reversed(list(self._keepers)):
-            await self._end(self._processes[name])
-            self._keepers[name].cancel()
-            (self._folder / "run" / f"{name}.pid").unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            os.close(self._held)
-            os.close(self._lifeline)
+        for name, keeper in reversed(self._keepers.items()):
+            keeper.cancel()  # before its child ends, or it would start it anew
+            await asyncio.gather(keeper, return_exceptions=True)
+            await children.end(self._processes[name], STOP)
+            self._note(name).unlink(missing_ok=True)
+        self._keepers.clear()
+        for end in self._ends:
+            os.close(end)
+        self._ends = ()
 
-    async def _keep(self, child: Child, process: asyncio.subprocess.Process) -> None:
+    async def _keep(self, child: Child) -> None:
         pause, clock = FIRST_PAUSE, asyncio.get_running_loop().time
         while True:
             begun = clock()
-            code = await process.wait()
-            if self._stopping:
-                return
+            code = await self._processes[child.name].wait()
             pause = FIRST_PAUSE if clock() - begun > HEALTHY_AFTER else min(pause * 2, LONGEST_PAUSE)
             log.warning("child.died", name=child.name, code=code, again_in=pause)
             await asyncio.sleep(pause)
-            if not self._stopping:
-                process = await self._spawn(child)
+            try:
+                await self._spawn(child)
+            except OSError as error:  # no memory, say: the next round sees the old one dead and tries again
+                log.warning("child.not_started", name=child.name, why=str(error))
 
-    async def _spawn(self, child: Child) -> asyncio.subprocess.Process:
-        environ = {**os.environ, **child.environ, LIFELINE: str(self._lifeline)}
-        with (self._folder / "log" / f"{child.name}.log").open("ab") as output:
+    async def _spawn(self, child: Child) -> None:
+        environ = {**os.environ, **child.environ, children.LIFELINE: str(self.lifeline)}
+        with children.open_log(self._folder / "log" / f"{child.name}.log") as output:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, *child.arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environ,
-                pass_fds=(self._lifeline,), start_new_session=True, preexec_fn=_die_with_parent,
+                pass_fds=(self.lifeline,), start_new_session=True, preexec_fn=children.tied(signal.SIGTERM),
             )  # fmt: skip
         self._processes[child.name] = process
-        (self._folder / "run" / f"{child.name}.pid").write_text(f"{process.pid}\n")
-        return process
+        self._note(child.name).write_text(f"{process.pid} {children.birth(process.pid)}\n")
 
-    async def _end(self, process: asyncio.subprocess.Process) -> None:
-        if process.returncode is not None:
-            return
-        for number, limit in ((signal.SIGTERM, STOP_LIMIT), (signal.SIGKILL, 5.0)):
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(number)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), limit)
-                return
+    def _note(self, name: str) -> Path:
+        return self._folder / "run" / f"{name}.pid"
 
-    def _turn_log(self, child: Child) -> None:
-        file = self._folder / "log" / f"{child.name}.log"
-        if file.exists() and file.stat().st_size > LARGEST_LOG:
-            file.replace(file.with_suffix(".log.1"))
 
-    def _end_leftover(self, child: Child) -> None:
-        """End a child of an earlier supervisor that still runs: it would hold the port."""
-        file = self._folder / "run" / f"{child.name}.pid"
-        try:
-            number = int(file.read_text())
-            command = (Path("/proc") / str(number) / "cmdline").read_bytes().split(b"\0")
-        except (OSError, ValueError):
-            return
-        if [argument.encode() for argument in child.arguments] == command[1:-1]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(number, signal.SIGKILL)
+def _end_leftover(note: Path) -> None:
+    try:
+        number, birth = note.read_text().split()
+    except ValueError:  # half written
+        return
+    deadline = time.monotonic() + LEFTOVER_LIMIT
+    while children.birth(int(number)) == birth and time.monotonic() < deadline:
+        with suppress(ProcessLookupError):
+            os.kill(int(number), signal.SIGKILL)
+        time.sleep(0.01)
+    note.unlink(missing_ok=True)
 
 
 async def until(check: Callable[[], Awaitable[bool]], what: str, limit: float) -> None:
@@ -122,8 +116,3 @@ async def until(check: Callable[[], Awaitable[bool]], what: str, limit: float) -
         if asyncio.get_running_loop().time() > deadline:
             raise Unavailable(f"{what} did not come up within {limit:.0f} seconds; its log is in the data folder.")
         await asyncio.sleep(0.03)
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)

@@ -3,22 +3,25 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
 import msgspec
 
 from temula.kernel.crypto import new_ring, save_file
 from temula.kernel.errors import Misconfigured, Unavailable
-from temula.kernel.http import Http, HttpError, Request
-from temula.operations import migrations, sandbox
-from temula.operations.postgres import EmbeddedPostgres, read_only_check
+from temula.operations import migrations
+from temula.operations.configuration import DATABASE_URL_FILE, Configuration, key_ring, ring_file
+from temula.operations.embedded import EmbeddedPostgres
+from temula.operations.holding import held
 from temula.operations.settings import ServerSettings
 from temula.operations.supervision import Child, Supervisor, until
-from temula.operations.wiring import DATABASE_URL_FILE, Configuration, key_ring, opened, ring_file
+
+if TYPE_CHECKING:
+    from temula.operations.sandbox import Quickstart
 
 Say = Callable[[str], None]
 
@@ -31,39 +34,41 @@ class Up(NamedTuple):
     say: Say
 
 
+class _Database(NamedTuple):
+    """The database as `up` sees it: its owner's URL, what the children hear of it, and when it ends by itself."""
+
+    owner: str
+    environ: dict[str, str]
+    ended: Callable[[], Awaitable[object]]
+
+
 async def serve(up: Up, stop: asyncio.Event) -> None:
     """Bring everything up, say where it is, and keep it until `stop` is set."""
-    configuration, folder = up.configuration, up.configuration.data.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    _require_free_port(configuration.server)
-    _require_ring(configuration)
-    async with _database(configuration) as (owner, environ, ended):
-        up.say("database ready")
-        applied = await migrations.apply(owner)
-        if applied:
-            up.say(f"migrated: {', '.join(applied)}")
-        if not configuration.database.url:
-            await _allow_login(owner)
+    folder = up.configuration.data.folder
+    with held(folder / "run" / "lock", f"Temula is running already in {folder}"):
         supervisor = Supervisor(folder)
+        await supervisor.end_leftovers()
+        _require_free_port(up.configuration.server)
+        _require_ring(up.configuration)
+        await _until_first(_run(up, supervisor), _told(up, stop))
+
+
+async def _run(up: Up, supervisor: Supervisor) -> None:
+    async with _database(up.configuration) as database:
         try:
-            await _until_first(
-                _keep_serving(up, supervisor, environ),
-                stop.wait(),
-                _fail_when(ended(), folder / "log" / "postgres.log"),
-            )
+            await _until_first(_keep_serving(up, supervisor, database), _fail_when(up, database))
         finally:
-            up.say("stopping")
             await supervisor.stop()
 
 
-async def _keep_serving(up: Up, supervisor: Supervisor, environ: dict[str, str]) -> None:
-    _say_where(up, await _processes(up, supervisor, environ))
-    await asyncio.get_running_loop().create_future()  # the supervisor keeps them from here on
+async def _told(up: Up, stop: asyncio.Event) -> None:
+    await stop.wait()
+    up.say("stopping")
 
 
-async def _fail_when(ended: "asyncio.Future[int]", log_file: Path) -> None:
-    await ended
-    raise Unavailable(f"PostgreSQL ended by itself; see {log_file}.")
+async def _fail_when(up: Up, database: _Database) -> None:
+    await database.ended()
+    raise Unavailable(f"PostgreSQL ended by itself; see {up.configuration.data.folder / 'log' / 'postgres.log'}.")
 
 
 async def _until_first(*coroutines: Coroutine[Any, Any, Any]) -> None:
@@ -77,61 +82,80 @@ async def _until_first(*coroutines: Coroutine[Any, Any, Any]) -> None:
         task.result()
 
 
-async def _processes(up: Up, supervisor: Supervisor, environ: dict[str, str]) -> sandbox.Quickstart | None:
-    configuration = up.configuration
-    quickstart = None
-    server = configuration.server
+async def _keep_serving(up: Up, supervisor: Supervisor, database: _Database) -> None:
+    applied = await migrations.apply(database.owner)
+    if not up.configuration.database.url:
+        await _allow_login(database.owner)
+    up.say("database ready")
+    if applied:
+        up.say(f"migrated: {', '.join(applied)}")
+    quickstart = await _processes(up, supervisor, database.environ)
+    _say_where(up, quickstart)
+    await asyncio.get_running_loop().create_future()  # the supervisor keeps them from here on
+
+
+async def _processes(up: Up, supervisor: Supervisor, environ: dict[str, str]) -> "Quickstart | None":
+    """Start every process: the API first, since it takes longest to load, and the rest when it does not slow it."""
+    server, quickstart = up.configuration.server, None
     environ = {
         **environ,
         "TEMULA_SERVER_PORT": str(server.port),
         "TEMULA_SERVER_HOST": server.host,
-        "TEMULA_DATA_DIR": str(configuration.data.folder),
+        "TEMULA_DATA_DIR": str(up.configuration.data.folder),
     }
     if up.with_sandbox:
-        stand_in = await _start_stand_in(configuration, supervisor)
-        environ["TEMULA_PROVIDERS_STRIPE_SANDBOX_URL"] = stand_in
-        providers = msgspec.structs.replace(configuration.providers, stripe_sandbox_url=stand_in)
-        async with opened(configuration._replace(providers=providers)) as house:
-            quickstart = await sandbox.prepare(house, stand_in)
+        port = _stand_in_port(up.configuration)
+        environ["TEMULA_PROVIDERS_STRIPE_SANDBOX_URL"] = f"http://127.0.0.1:{port}"
+    await supervisor.start(_own("api", environ))
+    if up.with_sandbox:
+        await supervisor.start(_stand_in(up.configuration, port, supervisor.lifeline))
+        await until(lambda: _answers("127.0.0.1", port, "/_emulator/health"), "The Stripe stand-in", 30)
+        quickstart = await _prepare_sandbox(up.configuration, f"http://127.0.0.1:{port}")
         up.say("sandbox ready")
-    for name in ("api", "worker", "scheduler"):
-        await supervisor.start(Child(name, ("-m", "temula.operations.cli", name), environ))
-    await until(lambda: _answers("127.0.0.1", server.port, "/readyz"), "The API", 60)
+    await until(lambda: _answers(_near(server.host), server.port, "/readyz"), "The API", 60)
+    for name in ("worker", "scheduler"):
+        await supervisor.start(_own(name, environ))
     return quickstart
 
 
-async def _start_stand_in(configuration: Configuration, supervisor: Supervisor) -> str:
-    folder = configuration.data.folder
-    port = configuration.providers.emulator_port or _free_port(configuration.server.port + 1, folder / "run")
-    state = folder / "emulators" / "stripe.sqlite3"
+def _own(name: str, environ: dict[str, str]) -> Child:
+    return Child(name, ("-m", "temula.operations.cli", name), environ)
+
+
+def _stand_in(configuration: Configuration, port: int, lifeline: int) -> Child:
+    state = configuration.data.folder / "emulators" / "stripe.sqlite3"
     state.parent.mkdir(parents=True, exist_ok=True)
-    arguments = ("-m", "emulators", "stripe", "--host", "127.0.0.1", "--port", str(port), "--state", str(state))
-    await supervisor.start(Child("stripe-stand-in", arguments, {}))
-    await until(lambda: _answers("127.0.0.1", port, "/_emulator/health"), "The Stripe stand-in", 30)
-    return f"http://127.0.0.1:{port}"
+    arguments = ("--host", "127.0.0.1", "--port", str(port), "--state", str(state), "--lifeline-fd", str(lifeline))
+    return Child("stripe-stand-in", ("-m", "emulators", "stripe", *arguments), {})
+
+
+def _stand_in_port(configuration: Configuration) -> int:
+    folder = configuration.data.folder
+    return configuration.providers.emulator_port or _free_port(configuration.server.port + 1, folder / "run")
+
+
+async def _prepare_sandbox(configuration: Configuration, stand_in: str) -> "Quickstart":
+    from temula.operations import sandbox  # nearly all of Temula, and the API has to be on its way before
+    from temula.operations.wiring import opened
+
+    providers = msgspec.structs.replace(configuration.providers, stripe_sandbox_url=stand_in)
+    async with opened(configuration._replace(providers=providers)) as house:
+        return await sandbox.prepare(house, stand_in)
 
 
 @asynccontextmanager
-async def _database(
-    configuration: Configuration,
-) -> AsyncIterator[tuple[str, dict[str, str], Callable[[], "asyncio.Future[int]"]]]:
-    """Give the owner's URL, what the children's environment says of the database, and how to wait for its end."""
+async def _database(configuration: Configuration) -> AsyncIterator[_Database]:
+    """Give the database that is set, or run the embedded one; others find that by its URL in a file."""
     if url := configuration.database.url:
-        await read_only_check(url)
-        yield url, {}, lambda: asyncio.get_running_loop().create_future()
+        yield _Database(url, {}, asyncio.get_running_loop().create_future)
         return
     folder = configuration.data.folder
     server = EmbeddedPostgres(folder / "postgres")
-    await server.start()
     file = folder / DATABASE_URL_FILE
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(server.url() + "\n")
+    await server.start()
     try:
-        yield (
-            server.url(),
-            {"TEMULA_DATABASE_APP_URL": server.url("temula_app")},
-            lambda: asyncio.ensure_future(server.wait()),
-        )
+        file.write_text(server.url() + "\n")
+        yield _Database(server.url(), {"TEMULA_DATABASE_APP_URL": server.url(migrations.APP)}, server.wait)
     finally:
         file.unlink(missing_ok=True)
         await server.stop()
@@ -160,7 +184,7 @@ def _require_ring(configuration: Configuration) -> None:
 
 
 def _require_free_port(server: ServerSettings) -> None:
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in server.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((server.host, server.port))
@@ -187,25 +211,35 @@ def _free_port(first: int, folder: Path) -> int:
     raise Misconfigured(f"No free port from {first} on for the Stripe stand-in; set TEMULA_PROVIDERS_EMULATOR_PORT.")
 
 
+def _near(host: str) -> str:
+    """Give the address at which we reach a server that listens on `host`."""
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+
+
 async def _answers(host: str, port: int, path: str) -> bool:
-    """Whether the path is answered with 200; a port nobody listens on yet is no news for the log."""
+    """Whether one of our own children answers a path with 200; asked by hand, before anything large is loaded."""
     try:
-        _, writer = await asyncio.open_connection(host, port)
-        writer.close()
-        async with Http() as http:
-            request = Request(method="GET", url=f"http://{host}:{port}{path}", deadline=5)
-            return (await http.send(request, policy=None)).status == 200
-    except (HttpError, OSError):
+        reader, writer = await asyncio.open_connection(host, port)
+    except OSError:
         return False
+    try:
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        return (await asyncio.wait_for(reader.readline(), 5)).split()[1:2] == [b"200"]
+    except (OSError, TimeoutError):
+        return False
+    finally:
+        writer.close()
 
 
-def _say_where(up: Up, quickstart: sandbox.Quickstart | None) -> None:
+def _say_where(up: Up, quickstart: "Quickstart | None") -> None:
     base = up.configuration.server.base_url
     up.say("")
     up.say(f"  Home page      {base}/")
     up.say(f"  API            {base}/api/v1")
     up.say(f"  Documentation  {base}/api/docs")
     if quickstart is not None:
+        from temula.operations import sandbox
+
         file = sandbox.quickstart_file(up.configuration.data.folder)
         up.say(f"  Sandbox        {_shown(file)}: token, ids, and the password of {quickstart.admin_email}")
         up.say("  Try            temula demo   (in another terminal: .venv/bin/temula demo)")

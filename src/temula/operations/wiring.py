@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import NamedTuple
 
 from temula.domain.connections.model import PAYMENTS, Opened
@@ -17,11 +16,11 @@ from temula.inbound.door import jobs as door_jobs
 from temula.inbound.door.service import Door, Providers
 from temula.inbound.kit import registry
 from temula.inbound.kit.client import ProviderClient
-from temula.kernel import following, settings
+from temula.kernel import following
 from temula.kernel.addresses import AddressPolicy
 from temula.kernel.clock import Clock
 from temula.kernel.consumers import Consumer
-from temula.kernel.crypto import KeyRing, load, load_file
+from temula.kernel.crypto import KeyRing
 from temula.kernel.database import Database, UnitOfWork
 from temula.kernel.errors import Misconfigured
 from temula.kernel.http import Http
@@ -29,25 +28,14 @@ from temula.kernel.ids import TicketId
 from temula.kernel.runner import AnyHandler, Timed
 from temula.kernel.tenancy import system
 from temula.operations import catalogue, retention
-from temula.operations.settings import DatabaseSettings, DataSettings, KeySettings, ProviderSettings, ServerSettings
+from temula.operations.configuration import Configuration, key_ring, owner_url
 from temula.outbound.callers.service import Callers
 from temula.outbound.console.service import DeliveryCounts
 from temula.outbound.webhooks import service as webhooks
 from temula.outbound.webhooks.jobs import Deliverer, fan_out
 from temula.outbound.webhooks.service import Endpoints
 
-DATABASE_URL_FILE = "run/database-url"
 PLATFORM_ACTOR = system("platform", PLATFORM)
-
-
-class Configuration(NamedTuple):
-    """All settings, read once."""
-
-    database: DatabaseSettings
-    server: ServerSettings
-    keys: KeySettings
-    data: DataSettings
-    providers: ProviderSettings
 
 
 class House(NamedTuple):
@@ -136,40 +124,6 @@ class Connectors:
         return provider.connector.CONNECTOR(client, opened)
 
 
-def configure(source: settings.Source | None = None) -> Configuration:
-    """Read all settings."""
-    source = source or settings.load()
-    return Configuration(
-        source.read(DatabaseSettings), source.read(ServerSettings), source.read(KeySettings),
-        source.read(DataSettings), source.read(ProviderSettings),
-    )  # fmt: skip
-
-
-def owner_url(configuration: Configuration) -> str:
-    """Give the owner's database URL: as set, or of the embedded database that is running."""
-    if configuration.database.url:
-        return configuration.database.url
-    file = configuration.data.folder / DATABASE_URL_FILE
-    if not file.exists():
-        raise Misconfigured("No database: start the embedded one with `temula up`, or set TEMULA_DATABASE_URL.")
-    return file.read_text().strip()
-
-
-def key_ring(configuration: Configuration) -> KeyRing:
-    """Give the key ring."""
-    if configuration.keys.ring:
-        return load(configuration.keys.ring)
-    path = ring_file(configuration)
-    if not path.exists():
-        raise Misconfigured(f"No key ring: {path} does not exist. `temula keys new` makes one; keep it safe.")
-    return load_file(path)
-
-
-def ring_file(configuration: Configuration) -> Path:
-    """Name the file of the key ring."""
-    return Path(configuration.keys.file) if configuration.keys.file else configuration.data.folder / "keys.json"
-
-
 @asynccontextmanager
 async def opened(configuration: Configuration, *, clock: Clock | None = None) -> AsyncIterator[House]:
     """Build every part, connect, and close all at the end; `clock` is the system's if left out."""
@@ -179,13 +133,14 @@ async def opened(configuration: Configuration, *, clock: Clock | None = None) ->
     await database.open()
     await http.open()
     try:
-        yield _built(configuration, database, http)
+        yield built(configuration, database, http)
     finally:
         await http.close()
         await database.close()
 
 
-def _built(configuration: Configuration, database: Database, http: Http) -> House:
+def built(configuration: Configuration, database: Database, http: Http) -> House:
+    """Build every part over a database and a door out that somebody opens."""
     ring, providers = key_ring(configuration), registry.find()
     url = configuration.providers.stripe_sandbox_url
     gateways = Connectors(providers, http, {"stripe": url} if url else {})

@@ -210,10 +210,11 @@ def settings() -> None:
 
 
 def _in_house(work: "Callable[[House], Awaitable[T]]") -> T:
-    from temula.operations import serving
-    from temula.operations.wiring import configure, opened
+    from temula.operations import running
+    from temula.operations.configuration import configure
+    from temula.operations.wiring import opened
 
-    serving.log_quietly()
+    running.log_quietly()
 
     async def run() -> T:
         async with opened(configure()) as house:

@@ -24,18 +24,17 @@ def up(
     """Start everything: database, API, worker, scheduler and the sandbox. Ctrl-C stops it."""
     import msgspec
 
-    from temula.operations import serving
+    from temula.operations import running
     from temula.operations import up as starting
-    from temula.operations.wiring import configure
+    from temula.operations.configuration import configure
 
-    serving.log_quietly()
+    running.log_quietly()
     configuration = configure()
     if port is not None:
         server = msgspec.structs.replace(configuration.server, port=port)
         configuration = configuration._replace(server=server)
     asked = starting.Up(configuration, sandbox and not configuration.server.production, _say)
-    # uvloop cannot start a child as another user, which root's PostgreSQL needs.
-    serving.run(lambda stop: starting.serve(asked, stop), fast=False)
+    running.run(lambda stop: starting.serve(asked, stop))
 
 
 def demo(
@@ -44,8 +43,8 @@ def demo(
     pause: Annotated[float, typer.Option(help="Seconds to rest between the acts, for watching")] = 0.0,
 ) -> None:
     """Play the main job against the running server, through public doors only: sell, pay, deliver, scan, refund."""
+    from temula.operations.configuration import configure
     from temula.operations.demo import play
-    from temula.operations.wiring import configure
 
     sys.exit(play(configure().data.folder, base_url, pause))
 
@@ -57,7 +56,7 @@ def migrate(
     import asyncio
 
     from temula.operations import migrations
-    from temula.operations.wiring import configure, owner_url
+    from temula.operations.configuration import configure, owner_url
 
     names = asyncio.run(migrations.apply(owner_url(configure()), dry_run=dry_run))
     verb = "would apply" if dry_run else "applied"
@@ -66,29 +65,29 @@ def migrate(
 
 def api() -> None:
     """Run the API process alone."""
-    from temula.operations import serving
-    from temula.operations.wiring import configure
+    from temula.operations import running, serving
+    from temula.operations.configuration import configure
 
-    serving.log_as_json()
-    serving.run(lambda stop: serving.serve_api(configure(), stop))
+    running.log_as_json()
+    running.run(lambda stop: serving.serve_api(configure(), stop))
 
 
 def worker() -> None:
     """Run the worker alone: facts, jobs, webhook deliveries. Any number may run."""
-    from temula.operations import serving
-    from temula.operations.wiring import configure
+    from temula.operations import running, serving
+    from temula.operations.configuration import configure
 
-    serving.log_as_json()
-    serving.run(lambda stop: serving.serve_worker(configure(), stop))
+    running.log_as_json()
+    running.run(lambda stop: serving.serve_worker(configure(), stop))
 
 
 def scheduler() -> None:
     """Run the scheduler alone: what the clock starts. Any number may run; each tick happens once."""
-    from temula.operations import serving
-    from temula.operations.wiring import configure
+    from temula.operations import running, serving
+    from temula.operations.configuration import configure
 
-    serving.log_as_json()
-    serving.run(lambda stop: serving.serve_scheduler(configure(), stop))
+    running.log_as_json()
+    running.run(lambda stop: serving.serve_scheduler(configure(), stop))
 
 
 def _say(line: str) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import asyncpg
 import structlog
 
-from temula.kernel.errors import Misconfigured
+from temula.kernel.errors import Misconfigured, Unavailable
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ def available() -> list[Migration]:
 
 async def apply(dsn: str, *, dry_run: bool = False) -> list[str]:
     """Apply what is missing, as the database's owner; give the names that were (or, dry, would be) applied."""
-    connection = await asyncpg.connect(dsn, server_settings={"application_name": "temula-migrate", "lock_timeout": "0"})
+    connection = await _connect(dsn)
     try:
         await check_server(connection)
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
@@ -49,6 +49,14 @@ async def apply(dsn: str, *, dry_run: bool = False) -> list[str]:
         return [migration.name for migration in missing]
     finally:
         await connection.close()
+
+
+async def _connect(dsn: str) -> "asyncpg.Connection":
+    settings = {"application_name": "temula-migrate", "lock_timeout": "0"}
+    try:
+        return await asyncpg.connect(dsn, timeout=10, server_settings=settings)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        raise Unavailable(f"The database does not answer ({error}): look at TEMULA_DATABASE_URL.") from None
 
 
 async def check_server(connection: "asyncpg.Connection") -> None:
