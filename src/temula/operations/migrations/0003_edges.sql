@@ -17,6 +17,7 @@ CREATE TABLE callbacks (
 );
 COMMENT ON TABLE callbacks IS 'retention=90d personal=headers,body';
 CREATE INDEX callbacks_age ON callbacks (received_at);
+CREATE INDEX callbacks_unfinished ON callbacks (received_at) WHERE state IN ('received', 'parked');
 SELECT temula_wall('callbacks');
 
 CREATE TABLE api_tokens (
@@ -64,11 +65,13 @@ CREATE TABLE webhook_endpoints (
     previous_until timestamptz,
     failures integer NOT NULL DEFAULT 0,
     failing_since timestamptz,
+    since bigint NOT NULL DEFAULT (pg_current_xact_id()::text)::bigint,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (organization_id, id)
 );
 COMMENT ON TABLE webhook_endpoints IS 'retention=organization personal=none';
+COMMENT ON COLUMN webhook_endpoints.since IS 'The transaction that made it: facts of earlier ones are not for it.';
 SELECT temula_wall('webhook_endpoints');
 
 CREATE TABLE webhook_deliveries (

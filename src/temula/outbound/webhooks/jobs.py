@@ -1,6 +1,7 @@
 """Fan-out and delivery: facts become deliveries, due deliveries are claimed, signed, sent and recorded."""
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
 
@@ -28,6 +29,7 @@ from temula.outbound.webhooks.model import (
     Attempt,
     DeliveryState,
     Due,
+    Endpoint,
     EndpointDisabled,
     EndpointState,
     body_of,
@@ -40,6 +42,9 @@ from temula.outbound.webhooks.service import TOPIC
 
 log = structlog.get_logger()
 
+# An endpoint that holds this many of a worker's deliveries gets no more until one ends, so that one that hangs leaves
+# room for the others.
+SHARE = 16
 LEASE = 30.0  # longer than DEADLINE and what records it, so a living worker never loses what it is sending
 
 
@@ -51,16 +56,15 @@ def fan_out(database: Database) -> Consumer:
         if not public:
             return
         async with database.crossing("fanning messages out to endpoints") as uow:
-            organizations = sorted({fact.organization_id for fact in public})
-            endpoints = await store.of_organizations(uow, organizations)
+            subscriptions = await store.subscriptions(uow, sorted({fact.organization_id for fact in public}))
             wanted = [
                 store.Wanted(
                     fact.organization_id, DELIVERY.new(uow.now), endpoint.id, fact.id, fact.type,
                     endpoint.state == EndpointState.ENABLED,
                 )
                 for fact in public
-                for endpoint in endpoints
-                if endpoint.organization_id == fact.organization_id and endpoint.wants(fact.type, fact.event_id)
+                for endpoint in subscriptions
+                if endpoint.wants(fact)
             ]  # fmt: skip
             if wanted and await store.add_deliveries(uow, wanted):
                 uow.ring(TOPIC)
@@ -80,6 +84,7 @@ class Deliverer:
         self._policy = policy
         self._at_once = at_once
         self._running: set[asyncio.Task[None]] = set()
+        self._in_flight: Counter[str] = Counter()
 
     async def serve(self, stop: asyncio.Event, *, poll: float = 1.0) -> None:
         """Deliver until `stop` is set, then let what is being sent end."""
@@ -104,8 +109,10 @@ class Deliverer:
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
             return True
         async with self._database.crossing("claiming due deliveries") as uow:
-            claimed = await store.claim(uow, room, LEASE)
+            busy = [endpoint_id for endpoint_id, number in self._in_flight.items() if number >= SHARE]
+            claimed = await store.claim(uow, min(room, SHARE), LEASE, busy)
         for due in claimed:
+            self._in_flight[due.endpoint_id] += 1
             task = asyncio.create_task(self._deliver(due), name=f"delivery {due.id}")
             self._running.add(task)
             task.add_done_callback(self._running.discard)
@@ -118,6 +125,10 @@ class Deliverer:
             await self._record(due, attempt, retry_after)
         except Exception:
             log.exception("delivery.failed", delivery=due.id)
+        finally:
+            self._in_flight[due.endpoint_id] -= 1
+            if not self._in_flight[due.endpoint_id]:
+                del self._in_flight[due.endpoint_id]
 
     async def _send(self, due: Due) -> tuple[Attempt, float | None]:
         now, body = self._database.clock.now(), body_of(due)
@@ -153,30 +164,42 @@ class Deliverer:
         return secrets
 
     async def _record(self, due: Due, attempt: Attempt, retry_after: float | None) -> None:
-        async with self._database.unit(system("webhooks", due.organization_id)) as uow:
+        async def work(uow: UnitOfWork) -> bool:
+            # The endpoint first, as whoever pauses or deletes it does, so that no two wait for each other.
             if attempt.succeeded:
-                kept = await store.finish(uow, due, DeliveryState.DELIVERED, uow.now, uow.now)
                 await store.clear_failures(uow, due.endpoint_id)
+                kept = await store.finish(uow, due, DeliveryState.DELIVERED, uow.now, uow.now)
             else:
-                wait_ = next_wait(attempt.number, retry_after)
-                state = DeliveryState.EXHAUSTED if wait_ is None else DeliveryState.PENDING
-                next_at = uow.now + timedelta(seconds=wait_ or 0)
-                kept = await store.finish(uow, due, state, next_at, uow.now if wait_ is None else None)
-                if kept:
-                    await _count_failure(uow, due, attempt)
+                kept = await _fail(uow, due, attempt, retry_after)
             if kept:
                 await store.add_attempt(uow, attempt)
+            return kept
+
+        kept = await self._database.run(system("webhooks", due.organization_id), work)
         log.info(
             "delivery.attempted", delivery=due.id, endpoint=due.endpoint_id, message=due.message_id, type=due.type,
             number=attempt.number, status=attempt.status, error=attempt.error, ms=attempt.duration_ms, kept=kept,
         )  # fmt: skip
 
 
-async def _count_failure(uow: UnitOfWork, due: Due, attempt: Attempt) -> None:
+async def _fail(uow: UnitOfWork, due: Due, attempt: Attempt, retry_after: float | None) -> bool:
+    """Write when a failed delivery is tried again, and what its endpoint has come to."""
+    if (endpoint := await store.lock(uow, due.endpoint_id)) is None:
+        return False
+    wait_ = next_wait(attempt.number, retry_after)
+    if wait_ is None:
+        kept = await store.finish(uow, due, DeliveryState.EXHAUSTED, uow.now, uow.now)
+    else:
+        enabled = endpoint.state == EndpointState.ENABLED
+        next_at = uow.now + timedelta(seconds=wait_) if enabled else None
+        kept = await store.finish(uow, due, DeliveryState.PENDING, next_at, None)
+    if kept and endpoint.state == EndpointState.ENABLED:
+        await _count_failure(uow, endpoint, attempt)
+    return kept
+
+
+async def _count_failure(uow: UnitOfWork, endpoint: Endpoint, attempt: Attempt) -> None:
     """Count a failed attempt against its endpoint, and disable one that fails for good."""
-    endpoint = await store.lock(uow, due.endpoint_id)
-    if endpoint is None or endpoint.state != EndpointState.ENABLED:
-        return
     since = endpoint.failing_since or attempt.at
     failures = endpoint.failures + 1
     reason = None

@@ -13,7 +13,7 @@ from enum import StrEnum
 import msgspec
 
 from temula.kernel.clock import rfc3339
-from temula.kernel.facts import Fact
+from temula.kernel.facts import Fact, StoredFact
 from temula.kernel.ids import DeliveryAttemptId, DeliveryId, EndpointId, MessageId, OrganizationId
 
 # The wait before attempt 2, 3... A jitter is added, never taken away: nothing is tried earlier than promised.
@@ -64,18 +64,31 @@ class Endpoint(msgspec.Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
 
-    def wants(self, type_: str, event_id: str | None) -> bool:
-        """Tell whether a message of this type about this event goes to the endpoint."""
-        if self.event_ids and event_id not in self.event_ids:
-            return False
-        return any(
-            pattern in ("*", type_) or (pattern.endswith(".*") and type_.startswith(pattern[:-1]))
-            for pattern in self.types
-        )
-
     def context(self, field: str) -> str:
         """Where a sealed secret of the endpoint belongs."""
         return secret_context(self.organization_id, self.id, field)
+
+
+class Subscription(msgspec.Struct, frozen=True):
+    """What an endpoint wants to hear of; `since` is the transaction that made it."""
+
+    organization_id: OrganizationId
+    id: EndpointId
+    state: EndpointState
+    types: list[str]
+    event_ids: list[str]
+    since: int
+
+    def wants(self, fact: StoredFact) -> bool:
+        """Tell whether a fact goes to the endpoint: not one that was there before it."""
+        if fact.organization_id != self.organization_id or fact.transaction < self.since:
+            return False
+        if self.event_ids and fact.event_id not in self.event_ids:
+            return False
+        return any(
+            pattern in ("*", fact.type) or (pattern.endswith(".*") and fact.type.startswith(pattern[:-1]))
+            for pattern in self.types
+        )
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -91,6 +104,17 @@ class Delivery(msgspec.Struct, frozen=True):
     replay: int
     created_at: datetime
     finished_at: datetime | None
+
+
+class Latest(msgspec.Struct, frozen=True):
+    """A delivery and where it goes, for those who watch."""
+
+    id: DeliveryId
+    type: str
+    url: str
+    state: DeliveryState
+    attempts: int
+    created_at: datetime
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -159,8 +183,8 @@ class Attempt(msgspec.Struct, frozen=True):
 
     @property
     def succeeded(self) -> bool:
-        """Only 2xx is a success; redirects are not followed."""
-        return self.status is not None and 200 <= self.status < 300 and self.error is None
+        """Only 2xx is a success, whatever became of the answer's body; redirects are not followed."""
+        return self.status is not None and 200 <= self.status < 300
 
 
 class Envelope(msgspec.Struct, frozen=True):

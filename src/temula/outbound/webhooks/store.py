@@ -6,8 +6,19 @@ import msgspec
 
 from temula.kernel.database import UnitOfWork
 from temula.kernel.pages import Window
+from temula.kernel.sealing import sealed
 from temula.kernel.sql import Statement, columns
-from temula.outbound.webhooks.model import Attempt, Claim, Delivery, Due, Endpoint, Message, Target
+from temula.outbound.webhooks.model import (
+    Attempt,
+    Claim,
+    Delivery,
+    Due,
+    Endpoint,
+    Latest,
+    Message,
+    Subscription,
+    Target,
+)
 
 INSERT = Statement(f"""
 INSERT INTO webhook_endpoints ({columns(Endpoint)})
@@ -20,8 +31,11 @@ SELECT {columns(Endpoint)} FROM webhook_endpoints WHERE organization_id = $1 AND
 LIST = Statement(f"""
 SELECT {columns(Endpoint)} FROM webhook_endpoints WHERE organization_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3
 """)
-OF_ORGANIZATIONS = Statement(f"""
-SELECT {columns(Endpoint)} FROM webhook_endpoints WHERE organization_id = ANY($1::text[]) ORDER BY organization_id, id
+# Shared, so that an endpoint cannot be paused or enabled between this look and the deliveries made of it: a message
+# would go out though paused, or wait at infinity though enabled.
+SUBSCRIPTIONS = Statement(f"""
+SELECT {columns(Subscription)} FROM webhook_endpoints
+WHERE organization_id = ANY($1::text[]) ORDER BY organization_id, id FOR SHARE
 """)
 UPDATE = Statement("""
 UPDATE webhook_endpoints SET url = $3, description = $4, state = $5, disabled_reason = $6, types = $7, event_ids = $8,
@@ -61,7 +75,8 @@ CLAIM = Statement(f"""
 WITH claimed AS (
     UPDATE webhook_deliveries SET fence = fence + 1, next_at = $3::timestamptz + make_interval(secs => $2)
     WHERE (organization_id, id) IN (
-        SELECT organization_id, id FROM webhook_deliveries WHERE state = 'pending' AND next_at <= $3
+        SELECT organization_id, id FROM webhook_deliveries
+        WHERE state = 'pending' AND next_at <= $3 AND endpoint_id <> ALL($4::text[])
         ORDER BY next_at LIMIT $1 FOR UPDATE SKIP LOCKED)
     RETURNING organization_id, id, endpoint_id, message_id, attempts, fence
 )
@@ -71,7 +86,7 @@ JOIN webhook_endpoints e ON e.organization_id = c.organization_id AND e.id = c.e
 JOIN facts f ON f.organization_id = c.organization_id AND f.id = c.message_id
 """)
 FINISH = Statement("""
-UPDATE webhook_deliveries SET attempts = attempts + 1, state = $4, next_at = $5, finished_at = $6
+UPDATE webhook_deliveries SET attempts = attempts + 1, state = $4, next_at = coalesce($5, 'infinity'), finished_at = $6
 WHERE organization_id = $1 AND id = $2 AND fence = $3
 """)
 ADD_ATTEMPT = Statement(f"""
@@ -92,6 +107,11 @@ ORDER BY id DESC LIMIT $3
 ATTEMPTS = Statement(f"""
 SELECT {columns(Attempt)} FROM webhook_attempts WHERE organization_id = $1 AND delivery_id = $2 ORDER BY number, id
 """)
+LATEST = Statement("""
+SELECT d.id, d.type, e.url, d.state, d.attempts, d.created_at
+FROM webhook_deliveries d JOIN webhook_endpoints e ON e.organization_id = d.organization_id AND e.id = d.endpoint_id
+WHERE d.organization_id = $1 ORDER BY d.id DESC LIMIT $2
+""")
 DELIVERED_SINCE = Statement("""
 SELECT count(*) FROM webhook_deliveries WHERE organization_id = $1 AND finished_at > $2 AND state = 'delivered'
 """)
@@ -99,6 +119,13 @@ DISABLED = Statement("""
 SELECT count(*) FROM webhook_endpoints WHERE organization_id = $1 AND state = 'disabled'
 """)
 DELETE_OLD = Statement("DELETE FROM webhook_deliveries WHERE finished_at < $1")
+SEALED = tuple(
+    sealed(
+        "webhook_endpoints", field, key=("organization_id", "id"),
+        context=f"organization_id || '|webhook_endpoints|' || id || '|{field}'",
+    )
+    for field in ("secret", "previous_secret")
+)  # fmt: skip
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -132,9 +159,9 @@ async def listed(uow: UnitOfWork, window: Window) -> list[Endpoint]:
     return await uow.rows(Endpoint, LIST, uow.organization_id, window.before, window.fetch)
 
 
-async def of_organizations(uow: UnitOfWork, organization_ids: Sequence[str]) -> list[Endpoint]:
-    """List the endpoints of several organizations; only a crossing unit of work sees them all."""
-    return await uow.rows(Endpoint, OF_ORGANIZATIONS, list(organization_ids))
+async def subscriptions(uow: UnitOfWork, organization_ids: Sequence[str]) -> list[Subscription]:
+    """List what the endpoints of several organizations want; only a crossing unit of work sees them all."""
+    return await uow.rows(Subscription, SUBSCRIPTIONS, list(organization_ids))
 
 
 async def update(uow: UnitOfWork, e: Endpoint) -> None:
@@ -174,13 +201,16 @@ async def sleep(uow: UnitOfWork, endpoint_id: str) -> int:
     return await uow.run(SLEEP, uow.organization_id, endpoint_id)
 
 
-async def claim(uow: UnitOfWork, limit: int, lease: float) -> list[Due]:
-    """Claim due deliveries by lease; only a crossing unit of work sees them all."""
-    return await uow.rows(Due, CLAIM, limit, lease, uow.now)
+async def claim(uow: UnitOfWork, limit: int, lease: float, busy: Sequence[str]) -> list[Due]:
+    """Claim due deliveries by lease, none of `busy` endpoints; only a crossing unit of work sees them all."""
+    return await uow.rows(Due, CLAIM, limit, lease, uow.now, list(busy))
 
 
 async def finish(uow: UnitOfWork, due: Due, state: str, next_at: object, finished_at: object) -> bool:
-    """Record what became of a claimed delivery; False if the lease was lost meanwhile."""
+    """Record what became of a claimed delivery, due again at `next_at` or (None) when its endpoint is enabled.
+
+    False if the lease was lost meanwhile.
+    """
     return bool(await uow.run(FINISH, due.organization_id, due.id, due.fence, state, next_at, finished_at))
 
 
@@ -210,6 +240,11 @@ async def deliveries(uow: UnitOfWork, window: Window, endpoint_id: str | None) -
 async def attempts(uow: UnitOfWork, delivery_id: str) -> list[Attempt]:
     """List a delivery's attempts in order."""
     return await uow.rows(Attempt, ATTEMPTS, uow.organization_id, delivery_id)
+
+
+async def latest(uow: UnitOfWork, limit: int) -> list[Latest]:
+    """List the newest deliveries with where they go."""
+    return await uow.rows(Latest, LATEST, uow.organization_id, limit)
 
 
 async def delivered_since(uow: UnitOfWork, since: object) -> int:
