@@ -1,0 +1,93 @@
+"""How the demo calls Temula's API, as any program would: JSON over HTTP with a bearer token."""
+
+import json
+from typing import Any
+from uuid import uuid4
+
+from temula.kernel.http import Http, Request, Response
+
+DEADLINE = 30.0
+LARGEST_ANSWER = 4 * 1024 * 1024
+
+
+class Refused(Exception):
+    """The API gave another answer than the one that was asked for; the text says which."""
+
+    def __init__(self, method: str, path: str, answer: Response) -> None:
+        super().__init__(f"{method} {path} was answered {answer.status}: {_said(answer)}")
+        self.status = answer.status
+
+
+class Api:
+    """One organization's way in."""
+
+    def __init__(self, http: Http, base_url: str, token: str) -> None:
+        self._http = http
+        self._token = token
+        self.base_url = base_url.rstrip("/")
+
+    async def get(self, path: str) -> Any:
+        """Read something."""
+        return json.loads((await self._call("GET", path)).body)
+
+    async def post(self, path: str, body: object = None, *, refused_as: int | None = None) -> Any:
+        """Write something, once: if the answer is lost, the same call under the same key gives it again."""
+        payload = json.dumps({} if body is None else body).encode()
+        headers = {"Content-Type": "application/json", "Idempotency-Key": uuid4().hex}
+        return json.loads((await self._call("POST", path, headers, payload, refused_as)).body)
+
+    async def delete(self, path: str) -> None:
+        """Remove something."""
+        await self._call("DELETE", path)
+
+    async def file(self, url: str) -> tuple[str, bytes]:
+        """Fetch what is no JSON: its media type and its bytes; a whole address is taken as it is."""
+        answer = await self._call("GET", url)
+        return answer.header("content-type") or "", answer.body
+
+    async def _call(
+        self, method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b"",
+        refused_as: int | None = None,
+    ) -> Response:  # fmt: skip
+        url = path if path.startswith("http") else f"{self.base_url}/api/v1{path}"
+        sent = {"Authorization": f"Bearer {self._token}", **(headers or {})}
+        request = Request(method, url, sent, body, DEADLINE, LARGEST_ANSWER)
+        answer = await self._http.send(request, policy=None, secrets=(self._token,))
+        as_asked = answer.status == refused_as if refused_as else 200 <= answer.status < 300
+        if not as_asked:
+            raise Refused(method, path, answer)
+        return answer
+
+
+class Buyer:
+    """Somebody with a browser and a test card, at the provider's payment page."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    async def pay(self, page: str, card: str) -> str:
+        """Look at the page, send its form, follow it back to the shop; give what the shop says there."""
+        await self._look("GET", page, 200)
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        address = f"{page.partition('?')[0]}/pay"
+        answer = await self._look("POST", address, 303, form, f"card={card}".encode())
+        back = await self._look("GET", answer.header("location") or "", 200)
+        return back.body.decode()
+
+    async def _look(
+        self, method: str, url: str, wanted: int, headers: dict[str, str] | None = None, body: bytes = b""
+    ) -> Response:
+        request = Request(method, url, headers or {}, body, DEADLINE, LARGEST_ANSWER)
+        answer = await self._http.send(request, policy=None)
+        if answer.status != wanted:
+            raise Refused(method, url, answer)
+        return answer
+
+
+def _said(answer: Response) -> str:
+    """Give the problem's code and detail (RFC 9457), or how the body begins."""
+    try:
+        problem = json.loads(answer.body)
+        return f"{problem['code']}: {problem['detail']}"
+    except (ValueError, KeyError, TypeError):
+        return answer.body[:200].decode(errors="replace")

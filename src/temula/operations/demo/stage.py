@@ -1,0 +1,80 @@
+"""What the demo shows: acts, what came of them, webhooks as they arrive, and the table at the end."""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from temula.operations.demo.reckoning import Arrival, Line
+
+GOOD, BAD, SOFT = "green", "bold red", "dim"
+
+
+class Stage:
+    """Lines that can be read anywhere; on a terminal a bar below them shows how far the demo is."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False, markup=False, soft_wrap=True)
+        self._webhooks = 0
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[webhooks]}"),
+            TimeElapsedColumn(), console=self._console, transient=True, disable=not self._console.is_terminal,
+        )  # fmt: skip
+        self._task = self._bar.add_task("", total=None, webhooks="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def act(self, number: int, of: int, title: str) -> None:
+        """Begin an act."""
+        self._bar.update(self._task, description=title, completed=number - 1, total=of)
+        self._console.print(f"\n{number}/{of} {title}", style="bold")
+
+    def say(self, line: str) -> None:
+        """Tell what came of something."""
+        self._console.print(f"    {line}")
+
+    def webhook(self, arrival: Arrival) -> None:
+        """Show a webhook at the moment it arrives."""
+        self._webhooks += 1
+        self._bar.update(self._task, webhooks=f"{self._webhooks} webhooks")
+        signatures = f"X-Temula-Signature {_held(arrival.by_temula)}, Standard Webhooks {_held(arrival.by_standard)}"
+        style = GOOD if arrival.verified else BAD
+        self._console.print(f"    <- webhook {arrival.type:<22} {signatures}", style=style)
+
+    def table(self, lines: Sequence[Line]) -> None:
+        """Show what was sent, delivered and verified."""
+        table = Table("message", title="Webhooks", title_justify="left")
+        for name in ("expected", "sent", "delivered", "X-Temula-Signature", "Standard Webhooks"):
+            table.add_column(name, justify="right")
+        for line in lines:
+            agree = len(set(line[1:])) == 1
+            table.add_row(line.type, *(str(number) for number in line[1:]), style=GOOD if agree else BAD)
+        totals = [sum(column) for column in zip(*(line[1:] for line in lines), strict=True)]
+        table.add_section()
+        table.add_row("all", *(str(total) for total in totals), style="bold")
+        self._console.print()
+        self._console.print(table, soft_wrap=False)
+
+    def good(self, line: str) -> None:
+        """End well."""
+        self._console.print(f"\n{line}", style=GOOD)
+
+    def bad(self, lines: Sequence[str]) -> None:
+        """Say what is not as it should be."""
+        self._console.print("\nNot as it should be:", style=BAD)
+        for line in lines:
+            self._console.print(f"  - {line}", style=BAD)
+
+
+def _held(good: bool) -> str:  # noqa: FBT001 - it reads as what it is
+    return "ok" if good else "WRONG"
