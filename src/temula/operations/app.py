@@ -1,7 +1,6 @@
 """The API process: every route, what stands before them, and how errors are answered."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any
@@ -24,8 +23,9 @@ from temula.outbound.api import documentation
 from temula.outbound.api.checkout import Checkout
 from temula.outbound.api.v1 import CONTROLLERS
 from temula.outbound.callers.acts import Act
-from temula.outbound.callers.problems import HANDLERS
-from temula.outbound.callers.routes import CallerSettings, Gate, Limiter, caller_of
+from temula.outbound.callers.limits import Limiter
+from temula.outbound.callers.problems import HANDLERS, new_request_id
+from temula.outbound.callers.routes import CallerSettings, Gate, JsonRequest, caller_of
 from temula.outbound.console.routes import Console
 from temula.outbound.console.routes import routes as console_routes
 from temula.outbound.schemas.webhooks import EventTypeList
@@ -47,11 +47,11 @@ class RequestIds:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        request_id = f"req_{secrets.token_hex(10)}"
+        request_id = new_request_id()
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and b"x-request-id" not in dict(message["headers"]):
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
@@ -61,15 +61,16 @@ class RequestIds:
 def build(house: House) -> Litestar:
     """Build the application over an opened house."""
     server = house.configuration.server
-    console = Console(house.database, house.delivery_counts, https_only=server.production)
+    console = Console(house.database, house.deliveries, https_only=server.production)
     limiter, settings = Limiter(house.database.clock), CallerSettings(https_only=server.production)
 
     def gate(app: ASGIApp) -> ASGIApp:  # a function, because Litestar copies what it is given, deeply
         return Gate(app, callers=house.callers, limiter=limiter, settings=settings)
 
     api = Router(
-        "/api/v1", route_handlers=[*CONTROLLERS, Webhooks], middleware=[gate], dependencies=_dependencies(house)
-    )
+        "/api/v1", route_handlers=[*CONTROLLERS, Webhooks], middleware=[gate], dependencies=_dependencies(house),
+        request_class=JsonRequest,
+    )  # fmt: skip
     handlers: list[Any] = [
         api,
         *documentation.routes(),
@@ -148,16 +149,21 @@ def _noting_use(house: House) -> Any:
     async def noting(_app: Litestar) -> AsyncIterator[None]:
         async def loop() -> None:
             while True:
-                await asyncio.sleep(60)
-                try:
-                    await house.callers.note_used()
-                except TemulaError as error:
-                    log.warning("tokens.not_noted", code=error.code)
+                await house.database.clock.sleep(60)
+                await _note_use(house)
 
         task = asyncio.create_task(loop())
         try:
             yield
         finally:
             task.cancel()
+            await _note_use(house)
 
     return noting
+
+
+async def _note_use(house: House) -> None:
+    try:
+        await house.callers.note_used()
+    except (TemulaError, asyncpg.PostgresError) as error:
+        log.warning("tokens.not_noted", error=type(error).__name__)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from temula.domain.connections.model import PAYMENTS, Opened
 from temula.domain.organizations.model import PLATFORM, Mode
@@ -30,11 +31,12 @@ from temula.kernel.tenancy import system
 from temula.operations import catalogue, retention
 from temula.operations.configuration import Configuration, key_ring, owner_url
 from temula.outbound.callers.service import Callers
-from temula.outbound.console.service import DeliveryCounts
+from temula.outbound.console.service import Deliveries, Sent
 from temula.outbound.webhooks import service as webhooks
 from temula.outbound.webhooks.jobs import Deliverer, fan_out
 from temula.outbound.webhooks.service import Endpoints
 
+SHOWN = 15
 PLATFORM_ACTOR = system("platform", PLATFORM)
 
 
@@ -89,10 +91,14 @@ class House(NamedTuple):
         """Build a delivery loop."""
         return Deliverer(self.database, self.http, self.ring, self.policy)
 
-    async def delivery_counts(self, uow: UnitOfWork) -> DeliveryCounts:
-        """Count for the console what stands beside it."""
+    async def deliveries(self, uow: UnitOfWork) -> Deliveries:
+        """Tell the console of what stands beside it."""
         since = uow.now - timedelta(hours=1)
-        return DeliveryCounts(await webhooks.delivered_since(uow, since), await webhooks.disabled(uow))
+        latest = [
+            Sent(one.id, one.type, urlsplit(one.url).netloc, one.state, one.attempts, one.created_at)
+            for one in await webhooks.latest(uow, SHOWN)
+        ]
+        return Deliveries(await webhooks.delivered_since(uow, since), await webhooks.disabled(uow), latest)
 
 
 class Connectors:

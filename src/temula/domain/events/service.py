@@ -38,6 +38,13 @@ async def get(uow: UnitOfWork, event_id: str) -> Event:
     return event
 
 
+async def locked(uow: UnitOfWork, event_id: str) -> Event:
+    """Find an event and keep others from changing it until the commit."""
+    if (event := await store.lock(uow, event_id)) is None:
+        raise NoSuchEvent(f"There is no event {event_id}.")
+    return event
+
+
 async def listed(uow: UnitOfWork, window: Window, *, state: EventState | None = None) -> Page[Event]:
     """List events, newest first."""
     return page(await store.listed(uow, window, state), window, lambda event: event.id)
@@ -45,7 +52,7 @@ async def listed(uow: UnitOfWork, window: Window, *, state: EventState | None = 
 
 async def update_event(uow: UnitOfWork, event_id: str, changes: Mapping[str, object]) -> Event:
     """Change fields of an event that is not archived; tells what changed from what to what."""
-    before = (await _locked(uow, event_id)).editable()
+    before = (await locked(uow, event_id)).editable()
     if (team_id := changes.get("team_id")) is not None:
         await organizations.get_team(uow, str(team_id))
     after = msgspec.structs.replace(before, **changes).checked()
@@ -65,7 +72,7 @@ async def update_event(uow: UnitOfWork, event_id: str, changes: Mapping[str, obj
 
 async def publish(uow: UnitOfWork, event_id: str) -> Event:
     """Put a draft on sale; publishing a published event changes nothing."""
-    event = (await _locked(uow, event_id)).editable()
+    event = (await locked(uow, event_id)).editable()
     if event.state == EventState.PUBLISHED:
         return event
     published = msgspec.structs.replace(event, state=EventState.PUBLISHED, updated_at=uow.now)
@@ -80,7 +87,7 @@ async def publish(uow: UnitOfWork, event_id: str) -> Event:
 
 async def archive(uow: UnitOfWork, event_id: str) -> Event:
     """Close an event for good; archiving an archived event changes nothing."""
-    event = await _locked(uow, event_id)
+    event = await locked(uow, event_id)
     if event.state == EventState.ARCHIVED:
         return event
     archived = msgspec.structs.replace(event, state=EventState.ARCHIVED, updated_at=uow.now)
@@ -92,7 +99,7 @@ async def archive(uow: UnitOfWork, event_id: str) -> Event:
 
 async def delete_draft(uow: UnitOfWork, event_id: str) -> None:
     """Remove an event that was never published; a published one is archived instead."""
-    event = await _locked(uow, event_id)
+    event = await locked(uow, event_id)
     if event.state != EventState.DRAFT:
         raise EventNotEditable("Only a draft can be deleted; archive this event instead.")
     await store.delete(uow, event_id)
@@ -104,7 +111,7 @@ async def add_ticket_type(
     sale_starts_at: datetime | None = None, sale_ends_at: datetime | None = None,
 ) -> TicketType:  # fmt: skip
     """Add a ticket type, priced in the event's currency."""
-    event = (await _locked(uow, event_id)).editable()
+    event = (await locked(uow, event_id)).editable()
     ticket_type = TicketType(
         uow.organization_id, TICKET_TYPE.new(uow.now), event.id, name, price, event.currency, quota, 0,
         sale_starts_at, sale_ends_at, uow.now,
@@ -130,7 +137,7 @@ async def ticket_types(uow: UnitOfWork, event_id: str, window: Window) -> Page[T
 async def update_ticket_type(uow: UnitOfWork, ticket_type_id: str, changes: Mapping[str, object]) -> TicketType:
     """Change a ticket type; its quota cannot fall below what is taken. Sold tickets keep their price."""
     before = await get_ticket_type(uow, ticket_type_id)
-    (await _locked(uow, before.event_id)).editable()
+    (await locked(uow, before.event_id)).editable()
     after = msgspec.structs.replace(before, **changes).checked()
     if not await store.update_type(uow, after):
         raise EventNotEditable(f"{before.taken} tickets are taken; the quota cannot be lower.", taken=before.taken)
@@ -181,12 +188,6 @@ async def _refuse(uow: UnitOfWork, event: Event, ticket_type_id: str, wanted: in
         raise NoSuchTicketType(f"The event has no ticket type {ticket_type_id}.")
     refusal: NotOnSale | SoldOut = ticket_type.refusal(wanted, uow.now)
     raise refusal
-
-
-async def _locked(uow: UnitOfWork, event_id: str) -> Event:
-    if (event := await store.lock(uow, event_id)) is None:
-        raise NoSuchEvent(f"There is no event {event_id}.")
-    return event
 
 
 def _shown(value: object) -> object:

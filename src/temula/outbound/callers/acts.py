@@ -16,7 +16,7 @@ from temula.kernel.database import Database, UnitOfWork
 from temula.kernel.errors import InvalidInput
 from temula.kernel.pages import Page, Window, window
 from temula.outbound.callers import store
-from temula.outbound.callers.errors import KeyReused, StillRunning
+from temula.outbound.callers.errors import Changed, KeyReused, StillRunning
 from temula.outbound.callers.model import Caller
 from temula.outbound.callers.problems import PROBLEM_JSON
 
@@ -50,10 +50,19 @@ class Act:
         self.actor = caller.actor
 
     async def read(self, work: Callable[[UnitOfWork], Awaitable[msgspec.Struct]]) -> Response[Any]:
-        """Answer with what `work` finds."""
+        """Answer with what `work` finds and its ETag; with nothing if the caller has it already (RFC 9110, 13.1.2)."""
         async with self._database.reading(self.actor) as uow:
-            found = await work(uow)
-        return Response(_encoder.encode(found), media_type=MediaType.JSON)
+            body = _encoder.encode(await work(uow))
+        etag = _etag(body)
+        if etag in _listed(self._request.headers.get("if-none-match")):
+            return Response(None, status_code=304, headers={"ETag": etag})
+        return Response(body, media_type=MediaType.JSON, headers={"ETag": etag})
+
+    def require_match(self, view: msgspec.Struct) -> None:
+        """Refuse a change if `If-Match` names another state than this one, which the unit of work has locked."""
+        named = self._request.headers.get("if-match")
+        if named is not None and named.strip() != "*" and _etag(_encoder.encode(view)) not in _listed(named):
+            raise Changed("It was changed since you got it; get it again and send its new ETag.")
 
     async def read_raw(self, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
         """Give what `work` finds, for answers that are not JSON."""
@@ -62,7 +71,7 @@ class Act:
 
     def window(self, cursor: str | None, limit: int | None, *filters: str | None) -> Window:
         """Read the caller's place in a list; a cursor counts for its organization, route and filters only."""
-        return window(cursor, limit, self.actor.organization_id, self._request.url.path, *filters)
+        return window(self._ring, cursor, limit, self.actor.organization_id, self._request.url.path, *filters)
 
     async def write(self, work: Callable[[UnitOfWork], Awaitable[Answer]]) -> Response[Any]:
         """Do `work` in one transaction and answer with what it gives; a repeat gives the same answer, undone."""
@@ -156,9 +165,20 @@ def page_of(
     return into([view(item) for item in page.items], page.next_cursor)
 
 
+def _etag(body: bytes) -> str:
+    """Give the strong ETag of a representation."""
+    return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+
+
+def _listed(etags: str | None) -> list[str]:
+    # Clients and proxies that compress weaken what they were given; the bytes below are the same.
+    return [one.strip().removeprefix("W/") for one in etags.split(",")] if etags else []
+
+
 def _response(answer: Answer, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Response[Any]:
     content = answer.encoded() if body is None else body
     if answer.status == 204:
         return Response(None, status_code=204, headers=dict(headers or {}))
     media_type = PROBLEM_JSON if answer.status >= 400 else answer.media_type
-    return Response(content, status_code=answer.status, media_type=media_type, headers=dict(headers or {}))
+    named = {"ETag": _etag(content), **(headers or {})} if answer.status < 400 else dict(headers or {})
+    return Response(content, status_code=answer.status, media_type=media_type, headers=named)

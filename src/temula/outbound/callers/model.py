@@ -23,6 +23,12 @@ ABILITIES = (
 )  # fmt: skip
 
 
+def grantable(ability: str) -> bool:
+    """Tell whether a token may be given this: an ability, every action on a resource (`events:*`), or all (`*`)."""
+    resources = {one.partition(":")[0] for one in ABILITIES}
+    return ability == "*" or ability in ABILITIES or ability in {f"{resource}:*" for resource in resources}
+
+
 class Token(msgspec.Struct, frozen=True):
     """A token as stored: its hash, never itself; `hint` is the prefix and the last four characters."""
 

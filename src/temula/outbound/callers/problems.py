@@ -1,6 +1,8 @@
 """Errors as answers: RFC 9457 problem details, with the one table that gives each kind of error its HTTP status."""
 
 import logging
+import re
+import secrets
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +17,7 @@ from temula.kernel import errors
 from temula.kernel.crypto import Unopenable
 from temula.kernel.ids import InvalidId
 from temula.kernel.providers import ProviderError
+from temula.outbound.callers.errors import Changed, MalformedJson, RateLimited, UnsupportedType
 
 log = structlog.get_logger()
 
@@ -23,6 +26,9 @@ DOCUMENTED_AT = "/api/problems"
 
 # The first that fits counts, so the narrower stand first.
 STATUS: tuple[tuple[type[errors.TemulaError], int], ...] = (
+    (MalformedJson, 400),
+    (Changed, 412),
+    (UnsupportedType, 415),
     (errors.InvalidInput, 422),
     (errors.Unauthenticated, 401),
     (errors.NotAllowed, 403),
@@ -34,6 +40,16 @@ STATUS: tuple[tuple[type[errors.TemulaError], int], ...] = (
     (errors.Misconfigured, 409),
     (ProviderError, 502),
 )
+
+
+# What the framework answers by itself: code, title, detail.
+FRAMEWORK: dict[int, tuple[str, str, str]] = {
+    400: ("bad_request", "The request cannot be read", "The request cannot be read."),
+    404: ("not_found", "Not found", "There is nothing at this address."),
+    405: ("method_not_allowed", "The method is not allowed here", "This address has other methods; see Allow."),
+    413: ("request_too_large", "The request is too large", "A body may hold 1 MiB."),
+    500: ("internal_error", "Internal error", "Something broke on our side; it was recorded under this request's id."),
+}
 
 
 class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -57,6 +73,11 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, rename={"kind": "
     extra: dict[str, object] = {}
 
 
+def new_request_id() -> str:
+    """Make an id for a request, to name when asking for help."""
+    return f"req_{secrets.token_hex(10)}"
+
+
 def status_of(error: errors.TemulaError) -> int:
     """Give the HTTP status of an error."""
     return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
@@ -68,11 +89,14 @@ def problem(
     extra: Mapping[str, object] | None = None,
 ) -> Response[bytes]:  # fmt: skip
     """Make a problem response."""
+    # What the router refuses has not come past the middleware that gives ids.
+    request_id = request.scope["state"].get("request_id") or new_request_id()
+    named = {"Cache-Control": "no-store", "X-Request-Id": request_id, **(headers or {})}
     body = Problem(
-        f"{DOCUMENTED_AT}#{code}", title, status, detail, code, request.url.path,
-        request.scope.get("state", {}).get("request_id"), fields or [], dict(extra or {}),
+        f"{DOCUMENTED_AT}#{code}", title, status, detail, code, request.url.path, request_id, fields or [],
+        dict(extra or {}),
     )  # fmt: skip
-    return Response(msgspec.json.encode(body), status_code=status, media_type=PROBLEM_JSON, headers=dict(headers or {}))
+    return Response(msgspec.json.encode(body), status_code=status, media_type=PROBLEM_JSON, headers=named)
 
 
 def on_temula_error(request: Request[Any, Any, Any], error: errors.TemulaError) -> Response[bytes]:
@@ -81,6 +105,8 @@ def on_temula_error(request: Request[Any, Any, Any], error: errors.TemulaError) 
     headers: dict[str, str] = {}
     if isinstance(error, errors.TooMany | errors.Unavailable):
         headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, RateLimited):
+        headers.update(error.headers)
     if isinstance(error, errors.Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="Temula"'
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -102,10 +128,7 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
         return problem(
             request, status=422, code="invalid_input", title="The input is not valid", detail=detail, fields=fields
         )
-    phrase = HTTPStatus(status).phrase
-    code = phrase.lower().replace(" ", "_").replace("-", "_")
-    detail = error.detail if status < HTTPStatus.INTERNAL_SERVER_ERROR else "The request could not be handled."
-    return problem(request, status=status, code=code, title=phrase, detail=detail, headers=error.headers)
+    return _framework(request, status if status in FRAMEWORK else 400 if status < 500 else 500, error.headers)
 
 
 def on_invalid_id(request: Request[Any, Any, Any], error: InvalidId) -> Response[bytes]:
@@ -119,30 +142,34 @@ def on_unstorable_text(request: Request[Any, Any, Any], _error: Exception) -> Re
     return problem(request, status=422, code="invalid_input", title="The input is not valid", detail=detail)
 
 
-def on_database_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Answer a database that is busy or away; nothing of what was asked has happened."""
-    log.warning("request.database", error=type(error).__name__, path=request.url.path)
-    return problem(
-        request, status=503, code="unavailable", title="Temporarily unavailable",
-        detail="The database could not do it in time; repeat the request.", headers={"Retry-After": "2"},
-    )  # fmt: skip
-
-
 def on_anything_else(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer a bug: the log has it whole, the caller gets its number."""
     log.error("request.crashed", path=request.url.path, exc_info=error, level=logging.ERROR)
-    return problem(
-        request, status=500, code="internal_error", title="Internal error",
-        detail="Something broke on our side; it was recorded under this request's id.",
-    )  # fmt: skip
+    return _framework(request, 500)
+
+
+def _framework(
+    request: Request[Any, Any, Any], status: int, headers: Mapping[str, str] | None = None
+) -> Response[bytes]:
+    code, title, detail = FRAMEWORK[status]
+    return problem(request, status=status, code=code, title=title, detail=detail, headers=headers)
 
 
 def _field(one: object) -> FieldError:
+    """Name the field of one complaint: msgspec says `attendees[0].name`, or names it in the message alone."""
     if not isinstance(one, dict):
         return FieldError(str(one))
-    key = str(one.get("key", "")).replace(".", "/")
-    return FieldError(str(one.get("message", "")), f"/{key}" if key and key != "data" else None)
+    message, key = str(one.get("message", "")), str(one.get("key", ""))
+    if message == "'data'":
+        return FieldError("The request needs a JSON body.", "")
+    steps = [step.rstrip("_") for step in _STEP.findall("" if key == "data" else key)]
+    if found := _NAMED.search(message):
+        steps.append(found[1])
+    return FieldError(message, "".join(f"/{step}" for step in steps))
 
+
+_STEP = re.compile(r"[^.\[\]]+")
+_NAMED = re.compile(r"(?:missing required|contains unknown) field `(.+)`")
 
 HANDLERS: dict[int | type[Exception], Any] = {
     errors.TemulaError: on_temula_error,
@@ -152,10 +179,6 @@ HANDLERS: dict[int | type[Exception], Any] = {
     asyncpg.UntranslatableCharacterError: on_unstorable_text,
     asyncpg.NumericValueOutOfRangeError: on_unstorable_text,
     asyncpg.DataError: on_unstorable_text,
-    asyncpg.QueryCanceledError: on_database_error,
-    asyncpg.LockNotAvailableError: on_database_error,
-    asyncpg.PostgresConnectionError: on_database_error,
-    asyncpg.InterfaceError: on_database_error,
     Exception: on_anything_else,
 }
 

@@ -1,58 +1,35 @@
 """What every API request passes, in this order: HTTPS, origin, token, ability, plan, limit."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
 from litestar import Request
 from litestar.enums import ScopeType
+from litestar.exceptions import SerializationException
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from temula.kernel.clock import Clock
 from temula.outbound.callers.errors import (
     CrossOrigin,
     HttpsRequired,
+    MalformedJson,
     MissingAbility,
     NoToken,
     PlanWithoutApi,
-    RateLimited,
+    UnsupportedType,
 )
+from temula.outbound.callers.limits import Limiter
 from temula.outbound.callers.model import Caller
 from temula.outbound.callers.service import Callers
+
+# What the API says is for its caller alone, and never a page.
+PRIVATE = ((b"cache-control", b"private, no-store"), (b"x-content-type-options", b"nosniff"))
 
 
 class CallerSettings(msgspec.Struct, frozen=True):
     """How strict the door is: `https_only` in production, behind a proxy that says how the caller came."""
 
     https_only: bool = False
-
-
-class Limiter:
-    """Requests a minute for each token, counted in this process (a sliding window)."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._windows = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._items: dict[int, RateLimitItemPerMinute] = {}
-
-    def pass_or_raise(self, caller: Caller) -> Mapping[bytes, bytes]:
-        """Count a request; give the RateLimit headers, or raise `RateLimited` with how long to wait."""
-        rate = caller.organization.rate
-        item = self._items.setdefault(rate, RateLimitItemPerMinute(rate))
-        allowed = self._windows.hit(item, caller.token.id)
-        stats = self._windows.get_window_stats(item, caller.token.id)
-        reset = max(1, round(stats.reset_time - self._clock.now().timestamp()))
-        if not allowed:
-            raise RateLimited(
-                f"This token may send {rate} requests a minute; wait {reset} seconds.", retry_after=reset, limit=rate
-            )
-        return {
-            b"ratelimit-policy": b'"plan";q=%d;w=60' % rate,
-            b"ratelimit": b'"plan";r=%d;t=%d' % (stats.remaining, reset),
-        }
 
 
 class Gate:
@@ -71,7 +48,8 @@ class Gate:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        self._require_https(scope, headers)
+        if self._settings.https_only:
+            require_https(scope, headers)
         refuse_cross_origin(headers)
         caller = await self._callers.find(_bearer(headers))
         if not caller.actor.may(ability):
@@ -81,21 +59,36 @@ class Gate:
                 "API access comes with the plans Starter, Pro and Enterprise; this organization is on Free.",
                 plan="free", plans=["starter", "pro", "enterprise"],
             )  # fmt: skip
-        limits = self._limiter.pass_or_raise(caller)
+        limits = self._limiter.pass_or_raise(caller).headers()
+        added = [(name.encode(), value.encode()) for name, value in limits.items()]
         scope["state"]["caller"] = caller
 
         async def send_with_limits(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *limits.items()]
+                message["headers"] = [*_said_once(message["headers"]), *added, *PRIVATE]
             await send(message)
 
         await self._app(scope, receive, send_with_limits)
 
-    def _require_https(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
-        # The proxy in front of a production server must set X-Forwarded-Proto and overwrite what callers send.
-        came_by = headers.get(b"x-forwarded-proto", scope["scheme"].encode())
-        if self._settings.https_only and came_by != b"https":
-            raise HttpsRequired("Use https: in production the API answers nothing else.")
+
+class JsonRequest(Request[Any, Any, Any]):
+    """A request of the API: its body is JSON and says so."""
+
+    async def json(self) -> Any:
+        """Give the body; raises `UnsupportedType` or `MalformedJson`."""
+        if self.content_type[0] != "application/json":
+            raise UnsupportedType("Send the body as JSON, with Content-Type: application/json.")
+        try:
+            return await super().json()
+        except (SerializationException, UnicodeDecodeError, RecursionError) as error:
+            raise MalformedJson(f"The body is not JSON: {str(error)[:200]}") from None
+
+
+def require_https(scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+    """Refuse what came in clear; called in production only."""
+    # The proxy in front of a production server must set X-Forwarded-Proto and overwrite what callers send.
+    if headers.get(b"x-forwarded-proto", scope["scheme"].encode()) != b"https":
+        raise HttpsRequired("Use https: in production nothing else is answered.")
 
 
 def refuse_cross_origin(headers: Mapping[bytes, bytes]) -> None:
@@ -111,6 +104,10 @@ def caller_of(request: Request[Any, Any, Any]) -> Caller:
     """Give the caller that the gate has found."""
     caller: Caller = request.scope["state"]["caller"]
     return caller
+
+
+def _said_once(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    return [one for one in headers if one[0] != b"cache-control"]
 
 
 def _bearer(headers: Mapping[bytes, bytes]) -> str:

@@ -16,7 +16,7 @@ from temula.kernel.ids import SESSION, TOKEN
 from temula.kernel.tenancy import Actor, ActorKind
 from temula.outbound.callers import store
 from temula.outbound.callers.errors import NoToken
-from temula.outbound.callers.model import ABILITIES, Caller, Session, Token, hashed, new_token, well_formed
+from temula.outbound.callers.model import Caller, Session, Token, grantable, hashed, new_token, well_formed
 
 # A revoked token is refused everywhere within this many seconds.
 REMEMBERED = 5.0
@@ -28,9 +28,12 @@ async def create_token(
     uow: UnitOfWork, *, name: str, abilities: list[str], expires_at: datetime | None = None, secret: str | None = None
 ) -> tuple[Token, str]:
     """Make a token for the organization; give it and the secret, which is not stored and shown this once."""
-    unknown = [one for one in abilities if one != "*" and one not in ABILITIES and not one.endswith(":*")]
-    if unknown or not abilities:
-        raise InvalidInput(f"Abilities are resource:action; unknown: {', '.join(unknown) or 'none given'}.")
+    if unknown := [one for one in abilities if not grantable(one)]:
+        raise InvalidInput(f"Abilities are resource:action; unknown: {', '.join(unknown)}.", pointer="/abilities")
+    if not abilities or not name.strip():
+        raise InvalidInput("A token needs a name and at least one ability.")
+    if expires_at is not None and expires_at <= uow.now:
+        raise InvalidInput("A token must expire in the future.", pointer="/expires_at")
     organization = await organizations.current(uow)
     secret = secret or new_token(organization.mode)
     hint = f"{secret[:9]}...{secret[-4:]}"
@@ -62,7 +65,7 @@ class Callers:
         self._database = database
         self._clock: Clock = database.clock
         self._known: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
-        self._used: dict[str, str] = {}
+        self._used: set[str] = set()
 
     async def find(self, secret: str) -> Caller:
         """Find the caller; raises `NoToken` for whatever is wrong with the token."""
@@ -79,7 +82,7 @@ class Callers:
         caller = known[1]
         if not caller.token.counts(self._clock.now()):
             raise NoToken("Send a valid API token: Authorization: Bearer tml_...")
-        self._used[caller.token.id] = caller.token.id
+        self._used.add(caller.token.id)
         return caller
 
     async def _look_up(self, digest: bytes) -> Caller:
@@ -93,10 +96,10 @@ class Callers:
 
     async def note_used(self) -> None:
         """Write when tokens were last used; called once a minute, so a busy token costs one update a minute."""
-        used, self._used = sorted(self._used), {}
-        if used:
+        if used := sorted(self._used):
             async with self._database.crossing("noting when tokens were used") as uow:
                 await store.touch(uow, used)
+            self._used.difference_update(used)
 
 
 async def sign_in(database: Database, email: str, password: str) -> str | None:
@@ -127,6 +130,12 @@ async def signed_in(database: Database, secret: str | None) -> Actor | None:
         members = {member.id: member for member in await organizations.members(uow)}
     member = members.get(session.member_id)
     return None if member is None else msgspec.structs.replace(actor, abilities=BY_ROLE[Role(member.role)])
+
+
+async def session_counts(database: Database, secret: str) -> bool:
+    """Tell whether a session has not ended."""
+    async with database.crossing("looking whether a session counts") as uow:
+        return await store.session_by_hash(uow, hashed(secret)) is not None
 
 
 async def sign_out(database: Database, secret: str) -> None:

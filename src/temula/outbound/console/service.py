@@ -1,4 +1,6 @@
-"""What the console shows: the organization's numbers as they are now."""
+"""What the console shows: the organization's numbers as they are now, and its latest messages."""
+
+from datetime import datetime
 
 import msgspec
 
@@ -7,25 +9,38 @@ from temula.domain.registrations import service as registrations
 from temula.kernel.database import UnitOfWork
 
 
-class Numbers(msgspec.Struct, frozen=True):
-    """The organization's live numbers; deliveries are those of the last hour."""
+class Sent(msgspec.Struct, frozen=True):
+    """A message on its way to an endpoint, or there."""
+
+    id: str
+    type: str
+    to: str
+    state: str
+    attempts: int
+    at: datetime
+
+
+class Deliveries(msgspec.Struct, frozen=True):
+    """What the console is told of webhooks, by who wires it; `latest` is newest first."""
+
+    last_hour: int
+    disabled_endpoints: int
+    latest: list[Sent]
+
+
+class Live(msgspec.Struct, frozen=True):
+    """What the home page shows; deliveries are those of the last hour."""
 
     registrations: int
     checked_in: int
     deliveries: int
     disabled_endpoints: int
+    latest: list[Sent]
 
 
-class DeliveryCounts(msgspec.Struct, frozen=True):
-    """What the console is told of webhooks, by who wires it."""
-
-    delivered_last_hour: int
-    disabled_endpoints: int
-
-
-async def numbers(uow: UnitOfWork, deliveries: DeliveryCounts) -> Numbers:
+async def live(uow: UnitOfWork, deliveries: Deliveries) -> Live:
     """Count what the home page shows."""
-    return Numbers(
-        await registrations.count(uow), await checkins.count(uow), deliveries.delivered_last_hour,
-        deliveries.disabled_endpoints,
+    return Live(
+        await registrations.count(uow), await checkins.count(uow), deliveries.last_hour, deliveries.disabled_endpoints,
+        deliveries.latest,
     )  # fmt: skip

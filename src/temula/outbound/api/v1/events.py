@@ -80,6 +80,7 @@ class Events(Controller):
         """Fields left out stay; `event.updated` tells what changed from what to what."""
 
         async def work(uow: UnitOfWork) -> Answer:
+            act.require_match(event_view(await service.locked(uow, event_id)))
             return Answer(event_view(await service.update_event(uow, event_id, given(data))))
 
         return await act.write(work)
@@ -89,6 +90,7 @@ class Events(Controller):
         """Only a draft can be deleted; a published event is archived."""
 
         async def work(uow: UnitOfWork) -> Answer:
+            act.require_match(event_view(await service.locked(uow, event_id)))
             await service.delete_draft(uow, event_id)
             return Answer(None, 204)
 
@@ -99,6 +101,7 @@ class Events(Controller):
         """The event goes live and its tickets on sale."""
 
         async def work(uow: UnitOfWork) -> Answer:
+            act.require_match(event_view(await service.locked(uow, event_id)))
             return Answer(event_view(await service.publish(uow, event_id)))
 
         return await act.write(work)
@@ -108,6 +111,7 @@ class Events(Controller):
         """The event is closed for good."""
 
         async def work(uow: UnitOfWork) -> Answer:
+            act.require_match(event_view(await service.locked(uow, event_id)))
             return Answer(event_view(await service.archive(uow, event_id)))
 
         return await act.write(work)
