@@ -9,7 +9,7 @@ from temula.kernel.addresses import AddressPolicy, AddressRefused, check_url
 from temula.kernel.crypto import KeyRing
 from temula.kernel.database import UnitOfWork
 from temula.kernel.errors import InvalidInput
-from temula.kernel.ids import DELIVERY, ENDPOINT
+from temula.kernel.ids import DELIVERY, ENDPOINT, EVENT, InvalidId
 from temula.kernel.pages import Page, Window, page
 from temula.outbound.webhooks import store
 from temula.outbound.webhooks.errors import NoSuchDelivery, NoSuchEndpoint, UrlRefused
@@ -19,6 +19,7 @@ from temula.outbound.webhooks.model import (
     Delivery,
     Endpoint,
     EndpointState,
+    Latest,
     envelope,
     new_secret,
     secret_context,
@@ -44,7 +45,7 @@ class Endpoints:
         sealed = self._ring.seal(secret.encode(), secret_context(uow.organization_id, identifier, "secret"))
         endpoint = Endpoint(
             uow.organization_id, identifier, self._checked_url(url), description, EndpointState.ENABLED, None,
-            self._checked_types(types), sorted(set(event_ids)), sealed, None, None, 0, None, uow.now, uow.now,
+            self._checked_types(types), _checked_events(event_ids), sealed, None, None, 0, None, uow.now, uow.now,
         )  # fmt: skip
         await store.insert(uow, endpoint)
         uow.audit("webhook_endpoint.create", endpoint.id, {"url": endpoint.url, "types": endpoint.types})
@@ -58,6 +59,8 @@ class Endpoints:
             changed["url"] = self._checked_url(str(changed["url"]))
         if isinstance(types := changed.get("types"), list):
             changed["types"] = self._checked_types(types)
+        if isinstance(event_ids := changed.get("event_ids"), list):
+            changed["event_ids"] = _checked_events(event_ids)
         after = msgspec.structs.replace(before, **changed)
         if after.state != before.state:
             after = msgspec.structs.replace(after, disabled_reason=None, failures=0, failing_since=None)
@@ -106,6 +109,15 @@ class Endpoints:
         return sorted(set(types))
 
 
+def _checked_events(event_ids: list[str]) -> list[str]:
+    for n, event_id in enumerate(event_ids):
+        try:
+            EVENT.parse(event_id)
+        except InvalidId as error:
+            raise InvalidInput(str(error), pointer=f"/event_ids/{n}") from None
+    return sorted(set(event_ids))
+
+
 async def get(uow: UnitOfWork, endpoint_id: str) -> Endpoint:
     """Find an endpoint of the organization."""
     if (endpoint := await store.get(uow, endpoint_id)) is None:
@@ -148,11 +160,17 @@ async def log_of(uow: UnitOfWork, delivery_id: str) -> tuple[Delivery, bytes, li
 async def replay(uow: UnitOfWork, delivery_id: str) -> Delivery:
     """Send a message again to the same endpoint: same id, new attempts, signed anew."""
     original = await delivery(uow, delivery_id)
+    await _locked(uow, original.endpoint_id)  # two replays at once count one after the other
     identifier = DELIVERY.new(uow.now)
     await store.replay(uow, original.id, identifier)
     uow.ring(TOPIC)
     uow.audit("webhook_delivery.replay", original.id, {"as": identifier})
     return await delivery(uow, identifier)
+
+
+async def latest(uow: UnitOfWork, limit: int) -> list[Latest]:
+    """List the newest deliveries with where they go."""
+    return await store.latest(uow, limit)
 
 
 async def delivered_since(uow: UnitOfWork, since: datetime) -> int:
