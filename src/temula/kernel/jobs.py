@@ -39,13 +39,14 @@ class Wanted(NamedTuple):
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """A job this worker holds by lease; `tries` counts this one and fences its outcome."""
+    """A job this worker holds by lease; `tries` counts this one and fences its outcome, `last` says no other follows."""
 
     organization_id: OrganizationId
     id: JobId
     kind: str
     payload: bytes
     tries: int
+    last: bool
 
 
 class Visible(msgspec.Struct, frozen=True):
@@ -73,7 +74,7 @@ UPDATE jobs SET state = 'running', tries = tries + 1, dedupe = NULL,
 WHERE (organization_id, id) IN (
     SELECT organization_id, id FROM jobs WHERE state IN ('ready', 'running') AND run_at <= $3
     ORDER BY run_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-RETURNING organization_id, id, kind, payload, tries
+RETURNING organization_id, id, kind, payload, tries, tries_left <= 1
 """)
 
 RENEW = Statement("""

@@ -22,10 +22,15 @@ J = TypeVar("J", bound=jobs.Job)
 
 
 class Handler(NamedTuple, Generic[J]):
-    """What runs a kind of job: the type its payload decodes into, and the function."""
+    """What runs a kind of job: the type its payload decodes into, and the function.
+
+    `give_up` is for work that may not end as a dead job nobody reads: after the last try failed it is called with what
+    failed, records it where its reader looks, and the job is done. If it fails too, or there is none, the job is dead.
+    """
 
     job: type[J]
     handle: Callable[[Actor, J], Awaitable[None]]
+    give_up: Callable[[Actor, J, Exception], Awaitable[None]] | None = None
 
 
 AnyHandler = Handler[Any]
@@ -83,7 +88,7 @@ class JobRunner:
         try:
             handler = self._handlers[claimed.kind]
             job = msgspec.json.decode(claimed.payload, type=handler.job)
-            await handler.handle(system(f"job:{claimed.kind}", claimed.organization_id), job)
+            await _handle(handler, system(f"job:{claimed.kind}", claimed.organization_id), job, last=claimed.last)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is recorded and retried
             await self._failed(claimed, error)
         else:
@@ -109,6 +114,16 @@ class JobRunner:
                     jobs.FAIL, claimed.organization_id, claimed.id, claimed.tries,
                     jobs.wait_before(claimed.tries), text, uow.now,
                 )  # fmt: skip
+
+
+async def _handle(handler: AnyHandler, actor: Actor, job: jobs.Job, *, last: bool) -> None:
+    try:
+        await handler.handle(actor, job)
+    except Exception as error:
+        if not last or handler.give_up is None:
+            raise
+        log.warning("job.given_up", kind=job.KIND, error=f"{type(error).__name__}: {error}"[:1000])
+        await handler.give_up(actor, job, error)
 
 
 class Scheduler:

@@ -48,3 +48,16 @@ class RefundSucceeded(Fact, frozen=True, kw_only=True):
     reason: str
     attendee_ids: list[str]
     whole: bool
+
+
+class RefundFailed(Fact, frozen=True, kw_only=True):
+    """Money did not go back after all; `undone` says that it had been told as gone."""
+
+    TYPE = "refund.failed"
+    PUBLIC = False
+    refund_id: RefundId
+    registration_id: RegistrationId
+    amount: int
+    currency: str
+    reason: str
+    undone: bool

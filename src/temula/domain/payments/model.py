@@ -2,6 +2,9 @@
 
     created -> requires_action -> processing -> succeeded        failed, canceled, expired: side ends
 Succeeded never goes back; an end may still turn into succeeded (late); what is unknown or does not add up needs review.
+
+Each state has a rank, and an observation only ever moves up: so whatever order callbacks, polls and answers come in,
+however often, and if some are lost while a later one is not, the end is the same.
 """
 
 from collections.abc import Mapping
@@ -49,10 +52,28 @@ class RefundState(StrEnum):
     CANCELED = "canceled"
 
 
-RANK = {PaymentState.CREATED: 0, PaymentState.REQUIRES_ACTION: 1, PaymentState.PROCESSING: 2}
+RANK = {
+    PaymentState.CREATED: 0,
+    PaymentState.REQUIRES_ACTION: 1,
+    PaymentState.PROCESSING: 2,
+    PaymentState.CANCELED: 3,
+    PaymentState.EXPIRED: 4,
+    PaymentState.FAILED: 5,
+    PaymentState.NEEDS_REVIEW: 6,
+    PaymentState.SUCCEEDED: 7,
+}
+OPEN = frozenset({PaymentState.CREATED, PaymentState.REQUIRES_ACTION, PaymentState.PROCESSING})
 ENDS = frozenset({PaymentState.FAILED, PaymentState.CANCELED, PaymentState.EXPIRED})
-REFUND_RANK = {RefundState.REQUESTED: 0, RefundState.PENDING: 1, RefundState.REQUIRES_ACTION: 1}
+REFUND_RANK = {
+    RefundState.REQUESTED: 0,
+    RefundState.PENDING: 1,
+    RefundState.REQUIRES_ACTION: 2,
+    RefundState.SUCCEEDED: 3,
+    RefundState.CANCELED: 4,
+    RefundState.FAILED: 5,
+}
 REFUND_LOST = frozenset({RefundState.FAILED, RefundState.CANCELED})
+REFUND_ENDS = REFUND_LOST | {RefundState.SUCCEEDED}
 
 
 class Payment(msgspec.Struct, frozen=True):
@@ -167,42 +188,35 @@ Observation = PaymentObservation | RefundObservation
 
 
 class Step(NamedTuple):
-    """What an observation does to an attempt: the next state, and why it needs a person if it does."""
+    """What an observation does to an attempt: the next state, why a person is needed if one is, whether it is late."""
 
     state: PaymentState
     trouble: str | None = None
+    late: bool = False
 
 
 def advance(state: PaymentState, owed: Money, seen: PaymentObservation) -> Step:
     """Give the attempt's next state; the same state means nothing to do."""
     state = PaymentState(state)
-    if seen.decline is not None and seen.state is None:
-        return Step(state)  # a card was refused; the attempt itself goes on
+    step = _told(owed, seen)
+    if step is None or RANK[step.state] <= RANK[state]:
+        return Step(state)
+    return step._replace(late=step.state is PaymentState.SUCCEEDED and state in ENDS)
+
+
+def _told(owed: Money, seen: PaymentObservation) -> Step | None:
+    """Give what an observation says by itself; None if it is no more than a refused card on an attempt that goes on."""
+    if seen.state is PaymentState.SUCCEEDED and seen.money != owed:
+        return Step(PaymentState.NEEDS_REVIEW, f"paid {seen.money} where {owed} was owed")
     if seen.state is None:
-        return Step(state if state is PaymentState.SUCCEEDED else PaymentState.NEEDS_REVIEW, "unknown provider status")
-    if state is PaymentState.SUCCEEDED:
-        return Step(state)
-    if seen.state is PaymentState.SUCCEEDED:
-        if seen.money != owed:
-            return Step(PaymentState.NEEDS_REVIEW, f"paid {seen.money} where {owed} was owed")
-        return Step(PaymentState.SUCCEEDED)
-    if state is PaymentState.NEEDS_REVIEW or state in ENDS:
-        return Step(state)
-    if seen.state in ENDS or seen.state is PaymentState.NEEDS_REVIEW:
-        return Step(seen.state)
-    return Step(seen.state if RANK[seen.state] > RANK[state] else state)
+        return None if seen.decline is not None else Step(PaymentState.NEEDS_REVIEW, "unknown provider status")
+    return Step(seen.state)
 
 
 def advance_refund(state: RefundState, seen: RefundState | None) -> RefundState:
     """Give the refund's next state; an unknown one changes nothing, for money is never called back on a guess."""
     state = RefundState(state)
-    if seen is None or state in REFUND_LOST:
-        return state
-    if state is RefundState.SUCCEEDED:
-        return seen if seen in REFUND_LOST else state
-    if seen in REFUND_RANK:
-        return seen if REFUND_RANK[seen] > REFUND_RANK[state] else state
-    return seen
+    return state if seen is None or REFUND_RANK[seen] <= REFUND_RANK[state] else seen
 
 
 class AskCharge(Job, frozen=True, kw_only=True):
@@ -216,7 +230,8 @@ class AskRefund(Job, frozen=True, kw_only=True):
     """Ask the provider for a refund, or for one whose answer never came."""
 
     KIND = "payments.ask_refund"
-    TRIES = 20
+    # Over a day, until the provider has forgotten a first answer that it would otherwise repeat for ever.
+    TRIES = 40
     refund_id: str
 
 
@@ -225,4 +240,12 @@ class LookAtAttempt(Job, frozen=True, kw_only=True):
 
     KIND = "payments.look"
     attempt_id: str
+    look: int = 0
+
+
+class LookAtRefund(Job, frozen=True, kw_only=True):
+    """See how a refund on its way stands, in case its callback is lost; `look` counts the looks so far."""
+
+    KIND = "payments.look_at_refund"
+    refund_id: str
     look: int = 0

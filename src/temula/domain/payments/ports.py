@@ -12,7 +12,10 @@ from temula.kernel.money import Money
 
 
 class ChargeWish(msgspec.Struct, frozen=True, kw_only=True):
-    """A charge to ask for. With the same `key` it is the same charge, however often it is asked for."""
+    """A charge to ask for. With the same `key` it is the same charge, however often it is asked for.
+
+    `wanted_at` is when it was first wanted: nothing of it is older at the provider.
+    """
 
     organization_id: str
     attempt_id: str
@@ -22,6 +25,7 @@ class ChargeWish(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     success_url: str
     cancel_url: str
+    wanted_at: datetime
     expires_at: datetime
 
 
@@ -35,7 +39,7 @@ class ChargeAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RefundWish(msgspec.Struct, frozen=True, kw_only=True):
-    """A refund to ask for; `refs` are the provider's ids of the payment by kind."""
+    """A refund to ask for; `refs` are the provider's ids by kind: of the payment, and of the refund once known."""
 
     organization_id: str
     refund_id: str
@@ -60,8 +64,8 @@ class Charges(Protocol):
         """Ask for a charge; asking twice with one key is asking once. Raises `ProviderError`."""
         ...
 
-    async def look_up(self, wish: ChargeWish) -> ChargeAnswer:
-        """Find by its key the charge whose answer was lost."""
+    async def look_up(self, wish: ChargeWish) -> ChargeAnswer | None:
+        """Find the charge whose answer was lost, or ask for it again; None if there is none and the key gives none."""
         ...
 
     async def observe(self, refs: Mapping[str, str]) -> list[Observation]:
@@ -77,7 +81,7 @@ class Refunds(Protocol):
         ...
 
     async def look_up_refund(self, wish: RefundWish) -> RefundAnswer | None:
-        """Find the refund whose answer was lost; None if there is none."""
+        """See how the refund stands, also one whose answer was lost; None if there is none."""
         ...
 
 

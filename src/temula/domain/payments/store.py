@@ -6,6 +6,7 @@ import msgspec
 
 from temula.domain.payments.model import Attempt, Payment, Refund, Transaction
 from temula.kernel.database import UnitOfWork
+from temula.kernel.ids import OrganizationId
 from temula.kernel.pages import Window
 from temula.kernel.sql import Statement, columns
 
@@ -50,6 +51,9 @@ ON CONFLICT DO NOTHING
 BY_REF = Statement("""
 SELECT object_id FROM provider_refs
 WHERE organization_id = $1 AND connection_id = $2 AND kind = $3 AND provider_ref = $4
+""")
+OWNER = Statement("""
+SELECT organization_id FROM provider_refs WHERE connection_id = $1 AND kind = $2 AND provider_ref = $3
 """)
 REFS = Statement("SELECT kind, provider_ref FROM provider_refs WHERE organization_id = $1 AND object_id = $2")
 INSERT_REFUND = Statement(f"""
@@ -161,6 +165,15 @@ async def by_refs(uow: UnitOfWork, connection_id: str, refs: Mapping[str, str]) 
         found: str | None = await uow.value(BY_REF, uow.organization_id, connection_id, kind, ref)
         if found is not None:
             return found
+    return None
+
+
+async def owner(uow: UnitOfWork, connection_id: str, refs: Mapping[str, str]) -> OrganizationId | None:
+    """Find whose object has one of the provider's ids; only a crossing unit of work sees them all."""
+    for kind, ref in refs.items():
+        found: str | None = await uow.value(OWNER, connection_id, kind, ref)
+        if found is not None:
+            return OrganizationId(found)
     return None
 
 

@@ -1,6 +1,6 @@
 """Background entry points of registrations."""
 
-from temula.domain.payments.facts import PaymentEnded, PaymentSucceeded, RefundSucceeded
+from temula.domain.payments.facts import PaymentEnded, PaymentSucceeded, RefundFailed, RefundSucceeded
 from temula.domain.registrations import service
 from temula.domain.registrations.model import ExpireHolds
 from temula.kernel.database import Database
@@ -15,6 +15,7 @@ FOLLOWER = Follower(
         PaymentSucceeded: service.on_payment_succeeded,
         PaymentEnded: service.on_payment_ended,
         RefundSucceeded: service.on_refund_succeeded,
+        RefundFailed: service.on_refund_failed,
     },
 )
 

@@ -9,7 +9,7 @@ from temula.domain.connections.model import Connection
 from temula.domain.events import service as events
 from temula.domain.events.model import require_text
 from temula.domain.payments import service as payments
-from temula.domain.payments.facts import PaymentEnded, PaymentSucceeded, RefundSucceeded
+from temula.domain.payments.facts import PaymentEnded, PaymentSucceeded, RefundFailed, RefundSucceeded
 from temula.domain.payments.model import Attempt, Payment, Refund
 from temula.domain.registrations import store
 from temula.domain.registrations.errors import NoSuchAttendee, NoSuchRegistration, RegistrationState
@@ -96,6 +96,24 @@ async def want_payment(
     return msgspec.structs.replace(registered, payment=payment, attempt=attempt)
 
 
+async def want_again(
+    uow: UnitOfWork, registration_id: str, connection: Connection, *, success_url: str, cancel_url: str
+) -> None:
+    """Write down another attempt at a pending registration's payment; the tickets are held for as long as it lasts."""
+    registration = await _locked(uow, registration_id)
+    registration.require(State.PENDING)
+    payment, _ = await payments.latest(uow, registration.id)
+    if payment is None:
+        raise RegistrationState("The registration costs nothing.")
+    # Providers' pages have a least time to live, so what is left of the first hold would be too short.
+    held = msgspec.structs.replace(registration, hold_expires_at=uow.now + HOLD)
+    await payments.want_again(
+        uow, payment.id, connection=connection, expires_at=uow.now + HOLD, success_url=success_url,
+        cancel_url=cancel_url,
+    )  # fmt: skip
+    await store.update(uow, held)
+
+
 async def _described(uow: UnitOfWork, registered: Registered) -> str:
     event = await events.get(uow, registered.registration.event_id)
     parts = [
@@ -171,19 +189,22 @@ async def refund(
     payment = await payments.refundable(uow, registration.id)
     if payment is None:
         raise RegistrationState("The registration holds no money that could be refunded.")
-    coming: dict[str, Attendee] = {
-        one.id: one for one in await store.attendees_of(uow, registration.id) if one.state == State.CONFIRMED
-    }
+    # Those too who were cancelled, or whose refund failed after it had let them go: their money is still here.
+    attendees: dict[str, Attendee] = {one.id: one for one in await store.attendees_of(uow, registration.id)}
     if attendee_ids and amount is not None:
         raise InvalidInput("Give attendee_ids or an amount, not both.", pointer="/amount")
-    if unknown := [one for one in attendee_ids if one not in coming]:
-        raise RegistrationState(f"{unknown[0]} is not a confirmed attendee of this registration.")
+    if unknown := [one for one in attendee_ids if one not in attendees]:
+        raise RegistrationState(f"{unknown[0]} is not an attendee of this registration.")
+    earlier = await payments.being_refunded(uow, payment.id)
+    if again := sorted(earlier & set(attendee_ids)):
+        raise RegistrationState("A refund for one of these attendees is under way or done.", attendee_ids=again)
     if attendee_ids:
-        amount = sum(coming[attendee_id].price for attendee_id in set(attendee_ids))
+        amount = sum(attendees[attendee_id].price for attendee_id in set(attendee_ids))
     elif amount is None:
-        amount, attendee_ids = payment.captured - payment.refunded, list(coming)
-    if (earlier := await payments.being_refunded(uow, payment.id)) & set(attendee_ids):
-        raise RegistrationState("A refund for one of these attendees is under way.", attendee_ids=sorted(earlier))
+        amount = payment.captured - payment.refunded
+        attendee_ids = [one.id for one in attendees.values() if one.state == State.CONFIRMED and one.id not in earlier]
+    if amount == 0:
+        raise RegistrationState("There is nothing to refund: it cost nothing, or all of it is refunded already.")
     return await payments.want_refund(
         uow, payment.id, amount=amount, reason=reason, attendee_ids=sorted(set(attendee_ids))
     )
@@ -228,10 +249,12 @@ async def on_refund_succeeded(uow: UnitOfWork, refunded: RefundSucceeded) -> Non
     registration = await _locked(uow, refunded.registration_id)
     attendees = await store.attendees_of(uow, registration.id)
     wanted = set(refunded.attendee_ids) or ({one.id for one in attendees} if refunded.whole else set())
-    leaving = [one for one in attendees if one.id in wanted and one.state == State.CONFIRMED]
+    coming = [one for one in attendees if one.state == State.CONFIRMED]
+    leaving = [one for one in coming if one.id in wanted]
     if leaving:
         await _release(uow, registration, leaving, State.REFUNDED, "refunded")
-    if refunded.whole or all(one.state == State.REFUNDED or one in leaving for one in attendees):
+    # While somebody still comes, it stands, even if all money went back: they were let off paying.
+    if len(leaving) == len(coming) and (refunded.whole or leaving):
         await store.update(uow, msgspec.structs.replace(registration, state=State.REFUNDED, hold_expires_at=None))
     told = RegistrationRefunded(
         registration_id=registration.id, event_id=registration.event_id, amount=refunded.amount,
@@ -239,6 +262,15 @@ async def on_refund_succeeded(uow: UnitOfWork, refunded: RefundSucceeded) -> Non
     )  # fmt: skip
     uow.tell(told, event_id=registration.event_id)
     uow.audit("registration.refund", registration.id, {"amount": refunded.amount})
+
+
+async def on_refund_failed(uow: UnitOfWork, failed: RefundFailed) -> None:
+    """Take back that a registration is refunded if its money came back; who was let go does not come again."""
+    registration = await _locked(uow, failed.registration_id)
+    if failed.undone and registration.state == State.REFUNDED:
+        owed = msgspec.structs.replace(registration, state=State.CANCELLED, cancelled_reason="refund_failed")
+        await store.update(uow, owed)
+        uow.audit("registration.refund_failed", registration.id, {"amount": failed.amount, "reason": failed.reason})
 
 
 async def expire_holds(database: Database) -> int:

@@ -12,4 +12,7 @@ def handlers(door: Door) -> dict[str, AnyHandler]:
     async def process(actor: Actor, job: ProcessCallback) -> None:
         await door.process(actor, job.callback_id)
 
-    return {ProcessCallback.KIND: Handler(ProcessCallback, process)}
+    async def park(actor: Actor, job: ProcessCallback, error: Exception) -> None:
+        await door.park(actor, job.callback_id, error)
+
+    return {ProcessCallback.KIND: Handler(ProcessCallback, process, park)}

@@ -15,7 +15,7 @@ from temula.inbound.kit import inbox
 from temula.inbound.kit.registry import Provider, get
 from temula.kernel.crypto import KeyRing
 from temula.kernel.database import Database
-from temula.kernel.ids import OrganizationId
+from temula.kernel.ids import ORGANIZATION, OrganizationId
 from temula.kernel.providers import CallbackRejected
 from temula.kernel.tenancy import Actor, ActorKind, system
 
@@ -59,8 +59,8 @@ class Door:
             log.warning("callback.unreadable", provider=connection.provider, error=type(error).__name__)
         raise CallbackRejected("The signature does not fit this body, or the body is for another mode.")
 
-    async def process(self, actor: Actor, callback_id: str, *, last: bool = False) -> None:
-        """Apply what a stored callback says; one about something unknown is tried again, and parked at last."""
+    async def process(self, actor: Actor, callback_id: str) -> None:
+        """Apply what a stored callback says. Raises `UnknownObject` for what we do not know (yet): try again later."""
         async with self._database.reading(actor) as uow:
             callback = await inbox.get(uow, callback_id)
         if callback.state != "received":
@@ -69,17 +69,17 @@ class Door:
             self._database, actor, callback.connection_id, on_platform=callback.organization_id == PLATFORM
         )
         observed = get(self._providers, callback.kind, callback.provider).callbacks.parse(callback.body)
-        try:
-            for seen in observed:
-                await self._apply(connection, seen)
-        except UnknownObject as error:
-            if not last:
-                raise
-            async with self._database.unit(actor) as uow:
-                await inbox.close(uow, callback_id, "parked", error.detail)
-            return
+        for seen in observed:
+            await self._apply(connection, seen)
         async with self._database.unit(actor) as uow:
             await inbox.close(uow, callback_id, "done" if observed else "ignored")
+
+    async def park(self, actor: Actor, callback_id: str, error: Exception) -> None:
+        """Set a callback aside that could not be applied for long enough, with the reason, for operators to see."""
+        reason = f"{type(error).__name__}: {error}"[:1000]
+        async with self._database.unit(actor) as uow:
+            await inbox.close(uow, callback_id, "parked", reason)
+        log.error("callback.parked", callback=callback_id, reason=reason)
 
     async def _apply(self, connection: Connection, seen: Observation) -> None:
         if connection.kind != PAYMENTS:
@@ -87,8 +87,15 @@ class Door:
         # Only the platform's own, verified callbacks may name the organization; others belong to their connection's.
         organization_id = connection.organization_id
         if connection.on_platform:
-            if seen.organization_id is None:
-                raise UnknownObject("The platform's provider speaks of something that names no organization.")
-            organization_id = OrganizationId(seen.organization_id)
+            organization_id = await self._named(connection, seen)
         actor = system(f"callback:{connection.provider}", organization_id)
         await self._database.run(actor, lambda uow: payments.see(uow, connection, seen))
+
+    async def _named(self, connection: Connection, seen: Observation) -> OrganizationId:
+        """Give the organization that the platform's callback is about: named in it, or known by the provider's ids."""
+        if seen.organization_id is not None:
+            return ORGANIZATION.parse(seen.organization_id)
+        owner = await payments.owner_of(self._database, connection.id, seen.refs)
+        if owner is None:
+            raise UnknownObject("The platform's provider speaks of something that names no organization.")
+        return owner

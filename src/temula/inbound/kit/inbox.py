@@ -46,6 +46,19 @@ async def get(uow: UnitOfWork, callback_id: str) -> Callback:
     return callback
 
 
+async def unfinished(uow: UnitOfWork, limit: int) -> list[Callback]:
+    """List callbacks that are parked or not processed yet, oldest first, of all that this unit of work sees."""
+    return await store.unfinished(uow, limit)
+
+
+async def retry(uow: UnitOfWork, callback_id: str) -> None:
+    """Have a parked callback processed once more."""
+    if not await store.unpark(uow, callback_id):
+        raise NotFound(f"There is no parked callback {callback_id}.")
+    uow.enqueue(ProcessCallback(callback_id=callback_id))
+    uow.audit("callback.retry", callback_id)
+
+
 async def close(uow: UnitOfWork, callback_id: str, state: str, error: str | None = None) -> None:
     """Note what became of a callback: `done`, `ignored`, or `parked` with the reason."""
     await store.set_state(uow, callback_id, state, error)

@@ -31,6 +31,13 @@ ON CONFLICT (organization_id, connection_id, dedupe_key) DO NOTHING
 """)
 GET = Statement(f"SELECT {columns(Callback)} FROM callbacks WHERE organization_id = $1 AND id = $2")
 SET = Statement("UPDATE callbacks SET state = $3, last_error = $4 WHERE organization_id = $1 AND id = $2")
+UNFINISHED = Statement(f"""
+SELECT {columns(Callback)} FROM callbacks WHERE state IN ('received', 'parked') ORDER BY received_at LIMIT $1
+""")
+UNPARK = Statement("""
+UPDATE callbacks SET state = 'received', last_error = NULL
+WHERE organization_id = $1 AND id = $2 AND state = 'parked'
+""")
 DELETE_OLD = Statement("DELETE FROM callbacks WHERE received_at < $1")
 
 
@@ -47,6 +54,16 @@ async def get(uow: UnitOfWork, callback_id: str) -> Callback | None:
 async def set_state(uow: UnitOfWork, callback_id: str, state: str, error: str | None) -> None:
     """Write how far a callback is processed."""
     await uow.run(SET, uow.organization_id, callback_id, state, error)
+
+
+async def unfinished(uow: UnitOfWork, limit: int) -> list[Callback]:
+    """List callbacks that are parked or not processed yet, oldest first, of all that this unit of work sees."""
+    return await uow.rows(Callback, UNFINISHED, limit)
+
+
+async def unpark(uow: UnitOfWork, callback_id: str) -> bool:
+    """Make a parked callback one to process; False if it is not parked."""
+    return bool(await uow.run(UNPARK, uow.organization_id, callback_id))
 
 
 async def delete_old(uow: UnitOfWork, before: datetime) -> int:

@@ -189,6 +189,8 @@ CREATE TABLE provider_refs (
 );
 COMMENT ON TABLE provider_refs IS 'retention=accounting personal=none';
 CREATE INDEX provider_refs_object ON provider_refs (organization_id, object_id);
+-- The platform's connection serves several organizations: what it says of a refund made by hand names none of them.
+CREATE INDEX provider_refs_owner ON provider_refs (connection_id, provider_ref);
 SELECT temula_wall('provider_refs');
 
 CREATE TABLE refunds (

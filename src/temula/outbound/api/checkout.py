@@ -9,13 +9,12 @@ from temula.domain.connections import service as connections
 from temula.domain.connections.errors import NoConnection
 from temula.domain.connections.model import PAYMENTS, Connection
 from temula.domain.payments import service as payments
-from temula.domain.payments.model import ENDS
 from temula.domain.payments.ports import Gateways
 from temula.domain.registrations import service
-from temula.domain.registrations.model import Buyer, Seat, State
+from temula.domain.registrations.model import Buyer, Seat
 from temula.kernel.crypto import KeyRing
 from temula.kernel.database import Database, UnitOfWork
-from temula.kernel.errors import Conflict, InvalidInput
+from temula.kernel.errors import InvalidInput
 from temula.kernel.providers import OutcomeUnknown, ProviderError
 from temula.outbound.callers.acts import Act, Answer
 from temula.outbound.schemas.payments import refund_view
@@ -58,14 +57,7 @@ class Checkout:
         connection = await connections.resolve(self._database, act.actor, PAYMENTS)
 
         async def first(uow: UnitOfWork) -> str:
-            registered = await service.get(uow, registration_id)
-            registered.registration.require(State.PENDING)
-            if registered.payment is None or registered.payment.state not in ENDS:
-                raise Conflict("The payment is paid or still open; use its present attempt.")
-            await payments.want_again(
-                uow, registered.payment.id, connection=connection, success_url=success, cancel_url=cancel,
-                expires_at=registered.registration.hold_expires_at or uow.now + service.HOLD,
-            )  # fmt: skip
+            await service.want_again(uow, registration_id, connection, success_url=success, cancel_url=cancel)
             return registration_id
 
         return await act.write_in_two(first, lambda made: self._ask(act, made), _shown_as(200))

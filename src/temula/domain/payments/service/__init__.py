@@ -1,6 +1,12 @@
 """Use cases of payments: want it (a transaction), ask for it (none), record what was seen (a transaction)."""
 
-from temula.domain.payments.service.asking import ask_charge, ask_refund, look_at_attempt
+from temula.domain.payments.service.asking import (
+    ask_charge,
+    ask_refund,
+    give_up_charge,
+    look_at_attempt,
+    look_at_refund,
+)
 from temula.domain.payments.service.reading import (
     attempts,
     being_refunded,
@@ -8,6 +14,7 @@ from temula.domain.payments.service.reading import (
     get_refund,
     latest,
     listed,
+    owner_of,
     refunds,
     transactions,
 )
@@ -22,9 +29,12 @@ __all__ = [
     "being_refunded",
     "get",
     "get_refund",
+    "give_up_charge",
     "latest",
     "listed",
     "look_at_attempt",
+    "look_at_refund",
+    "owner_of",
     "refundable",
     "refunds",
     "see",

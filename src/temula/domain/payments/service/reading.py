@@ -1,9 +1,12 @@
 """Reading payments and refunds."""
 
+from collections.abc import Mapping
+
 from temula.domain.payments import store
 from temula.domain.payments.errors import NoSuchPayment, NoSuchRefund
 from temula.domain.payments.model import REFUND_LOST, Attempt, Payment, Refund, Transaction
-from temula.kernel.database import UnitOfWork
+from temula.kernel.database import Database, UnitOfWork
+from temula.kernel.ids import OrganizationId
 from temula.kernel.pages import Page, Window, page
 
 
@@ -54,3 +57,9 @@ async def being_refunded(uow: UnitOfWork, payment_id: str) -> set[str]:
     """Give the attendees for whom a refund of this payment is under way or done."""
     found = await store.refunds_of(uow, payment_id)
     return {attendee_id for refund in found if refund.state not in REFUND_LOST for attendee_id in refund.attendee_ids}
+
+
+async def owner_of(database: Database, connection_id: str, refs: Mapping[str, str]) -> OrganizationId | None:
+    """Tell whose payment has one of these provider's ids, by what we kept of a connection that several share."""
+    async with database.crossing("finding whose payment the platform's provider speaks of") as uow:
+        return await store.owner(uow, connection_id, refs)

@@ -13,6 +13,7 @@ from temula.domain.payments.model import (
     AskRefund,
     Attempt,
     LookAtAttempt,
+    LookAtRefund,
     Payment,
     PaymentState,
     Refund,
@@ -85,6 +86,7 @@ async def want_refund(uow: UnitOfWork, payment_id: str, *, amount: int, reason: 
     await store.insert_refund(uow, refund)
     await store.update(uow, msgspec.structs.replace(payment, refunded=payment.refunded + amount))
     uow.enqueue(AskRefund(refund_id=identifier), delay=ASK_AGAIN_AFTER)
+    uow.enqueue(LookAtRefund(refund_id=identifier), delay=FIRST_LOOK_AFTER)
     uow.audit("refund.want", refund.id, {"amount": amount, "reason": reason})
     return refund
 

@@ -1,6 +1,7 @@
 """The official SDK, one explicit client a connection, its requests through the one door out, its errors as ours."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
@@ -22,6 +23,14 @@ from temula.kernel.providers import (
 
 P = TypeVar("P", bound=msgspec.Struct)
 SERVER_ERROR = 500
+MOST_PAGES = 20
+
+# The SDK would send how long our requests took along with the next ones.
+stripe.enable_telemetry = False
+
+
+class KeySpent(OutcomeUnknown):
+    """Stripe repeats the server error that the first request with this key ended in, and will for a day."""
 
 
 class Door(stripe.HTTPClient):
@@ -69,21 +78,45 @@ class StripeClient:
         """Fetch a PaymentIntent."""
         return await _asked(self._sdk.v1.payment_intents.retrieve_async(identifier), Intent)
 
+    async def sessions_since(self, at: datetime) -> list[Session]:
+        """List the Checkout Sessions made since a time, newest first."""
+        since = {"created": {"gte": int(at.timestamp())}}
+        return await _listed(self._sdk.v1.checkout.sessions.list_async, since, _Sessions)
+
     async def create_refund(self, params: dict[str, object], key: str) -> Refund:
         """Create a refund; the same key gives the same one for at least a day."""
         call = self._sdk.v1.refunds.create_async(params, {"idempotency_key": key})  # type: ignore[arg-type]
         return await _asked(call, Refund)
 
+    async def refund(self, identifier: str) -> Refund:
+        """Fetch a refund."""
+        return await _asked(self._sdk.v1.refunds.retrieve_async(identifier), Refund)
+
     async def refunds(self, payment_intent: str) -> list[Refund]:
-        """List the refunds of a payment."""
-        listed = await _asked(
-            self._sdk.v1.refunds.list_async({"payment_intent": payment_intent, "limit": 100}), _Refunds
-        )
-        return listed.data
+        """List the refunds of a payment, newest first."""
+        return await _listed(self._sdk.v1.refunds.list_async, {"payment_intent": payment_intent}, _Refunds)
+
+
+class _Sessions(msgspec.Struct, frozen=True):
+    data: list[Session]
+    has_more: bool
 
 
 class _Refunds(msgspec.Struct, frozen=True):
     data: list[Refund]
+    has_more: bool
+
+
+async def _listed(call: Callable[[Any], Awaitable[Any]], params: Mapping[str, object], shape: Any) -> list[Any]:
+    """Fetch all pages; raises `OutcomeUnknown` if there is no end to them."""
+    found: list[Any] = []
+    for _ in range(MOST_PAGES):
+        after = {"starting_after": found[-1].id} if found else {}
+        page = await _asked(call({**params, **after, "limit": 100}), shape)
+        found += page.data
+        if not page.has_more:
+            return found
+    raise OutcomeUnknown("Stripe lists more than can be looked through.")
 
 
 async def _asked(call: Awaitable[Any], shape: type[P]) -> P:
@@ -108,15 +141,16 @@ def _raise_ours(error: stripe.StripeError) -> NoReturn:
             raise RateLimited(said)
         case stripe.CardError():
             raise Declined(said)
+        case _ if error.http_status == 409:
+            raise OutcomeUnknown(said)  # the same key is being worked on by another request of ours
         case stripe.IdempotencyError():
-            raise KeyConflict(said) from None
+            raise KeyConflict(said)
         case stripe.InvalidRequestError() if error.http_status == 404:
             raise NotThere(said)
-        case stripe.InvalidRequestError() if error.http_status == 409:
-            raise OutcomeUnknown(said)  # the same key is being worked on by another request of ours
         case stripe.InvalidRequestError():
             raise InvalidRequest(said)
         case _ if (error.http_status or SERVER_ERROR) >= SERVER_ERROR:
-            raise OutcomeUnknown(said)
+            replayed = "idempotent-replayed" in (error.headers or {})
+            raise (KeySpent if replayed else OutcomeUnknown)(said)
         case _:
             raise Malformed(said)

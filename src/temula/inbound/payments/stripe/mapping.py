@@ -23,15 +23,6 @@ REFUND_STATES = {
     "failed": RefundState.FAILED,
     "canceled": RefundState.CANCELED,
 }
-INTENT_STATES = {
-    "requires_payment_method": PaymentState.REQUIRES_ACTION,
-    "requires_confirmation": PaymentState.REQUIRES_ACTION,
-    "requires_action": PaymentState.REQUIRES_ACTION,
-    "processing": PaymentState.PROCESSING,
-    "requires_capture": PaymentState.PROCESSING,
-    "succeeded": PaymentState.SUCCEEDED,
-    "canceled": PaymentState.CANCELED,
-}
 
 
 def to_stripe(money: Money) -> int:
@@ -133,6 +124,15 @@ def seen_decline(intent: Intent, key: str) -> PaymentObservation:
         decline=reason or "declined",
         reference=intent.id,
     )
+
+
+def seen_intent(intent: Intent, session: Session) -> list[PaymentObservation]:
+    """Read what the intent of an unpaid session adds: a card that was refused, a delayed payment that did not come."""
+    seen = [seen_decline(intent, f"fetched:{intent.id}")] if intent.last_payment_error else []
+    # A session is complete once a delayed payment was promised; its intent asks for another one when it failed.
+    if session.status == "complete" and intent.status in ("requires_payment_method", "canceled"):
+        seen.append(seen_session(session, f"fetched:{session.id}", failed=True))
+    return seen
 
 
 def to_refund(wish: RefundWish) -> dict[str, object]:
