@@ -2,6 +2,7 @@
 
 Misconfigured  x NoConnection   the organizer connects a provider, or allows the platform's
 NotFound       x UnknownDoor    the callback URL is not one of ours
+               x NoSuchConnection
 """
 
 from temula.kernel.errors import Misconfigured, NotFound
@@ -18,3 +19,9 @@ class UnknownDoor(NotFound):
     """No connection has this callback token."""
 
     code = "unknown_callback_address"
+
+
+class NoSuchConnection(NotFound):
+    """There is no such connection."""
+
+    code = "connection_not_found"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from temula.domain.connections import store
-from temula.domain.connections.errors import NoConnection, UnknownDoor
+from temula.domain.connections.errors import NoConnection, NoSuchConnection, UnknownDoor
 from temula.domain.connections.model import Connection, Opened
 from temula.domain.organizations import service as organizations
 from temula.domain.organizations.model import PLATFORM, Mode
@@ -42,6 +42,34 @@ async def connect(
     if not on_platform:
         uow.audit("connection.add", identifier, {"provider": provider, "mode": mode, "hint": hint})
     return connection
+
+
+async def change(
+    uow: UnitOfWork, ring: KeyRing, connection_id: str, credentials: Mapping[str, str], hint: str, *,
+    on_platform: bool = False,
+) -> None:  # fmt: skip
+    """Replace a connection's credentials, as when the provider rolled a key: its address and its payments stay."""
+    connection = await get(uow, connection_id, on_platform=on_platform)
+    sealed = ring.seal(msgspec.json.encode(dict(credentials)), connection.context)
+    await store.update(uow, msgspec.structs.replace(connection, credentials=sealed, hint=hint))
+    if not on_platform:
+        uow.audit("connection.change", connection.id, {"hint": hint})
+
+
+async def disable(uow: UnitOfWork, connection_id: str, *, on_platform: bool = False) -> None:
+    """Take a connection out of use; callbacks, refunds and looks at what was paid through it still find it."""
+    connection = await get(uow, connection_id, on_platform=on_platform)
+    await store.update(uow, msgspec.structs.replace(connection, enabled=False))
+    if not on_platform:
+        uow.audit("connection.disable", connection.id)
+
+
+async def get(uow: UnitOfWork, connection_id: str, *, on_platform: bool = False) -> Connection:
+    """Find a connection of the organization, or of the platform in a crossing unit of work."""
+    found = await (store.get_on_platform if on_platform else store.get)(uow, connection_id)
+    if found is None:
+        raise NoSuchConnection(f"There is no connection {connection_id}.")
+    return found
 
 
 async def resolve(database: Database, actor: Actor, kind: str) -> Connection:
@@ -87,9 +115,9 @@ async def behind_door(database: Database, token: str) -> Connection:
     return found
 
 
-async def listed(uow: UnitOfWork) -> list[Connection]:
-    """List the organization's connections, credentials still sealed."""
-    return await store.listed(uow)
+async def listed(uow: UnitOfWork, *, on_platform: bool = False) -> list[Connection]:
+    """List the organization's connections, or the platform's in a crossing unit of work, credentials still sealed."""
+    return await (store.listed_on_platform if on_platform else store.listed)(uow)
 
 
 def opened(ring: KeyRing, connection: Connection) -> Opened:

@@ -3,6 +3,7 @@
 from temula.domain.connections.model import Connection
 from temula.domain.organizations.model import PLATFORM
 from temula.kernel.database import UnitOfWork
+from temula.kernel.sealing import sealed
 from temula.kernel.sql import Statement
 
 _OWN = "organization_id, id, kind, provider, mode, credentials, hint, enabled, created_at"
@@ -29,8 +30,25 @@ USED_PLATFORM = Statement(f"SELECT {_PLATFORM} FROM platform_gateway_configs WHE
 GET = Statement(f"SELECT {_OWN} FROM payment_gateway_configs WHERE organization_id = $1 AND id = $2")
 GET_PLATFORM = Statement(f"SELECT {_PLATFORM} FROM platform_gateway_configs WHERE id = $1")
 LIST = Statement(f"SELECT {_OWN} FROM payment_gateway_configs WHERE organization_id = $1 ORDER BY id")
+LIST_PLATFORM = Statement(f"SELECT {_PLATFORM} FROM platform_gateway_configs ORDER BY id")
+UPDATE = Statement("""
+UPDATE payment_gateway_configs SET credentials = $3, hint = $4, enabled = $5 WHERE organization_id = $1 AND id = $2
+""")
+UPDATE_PLATFORM = Statement("""
+UPDATE platform_gateway_configs SET credentials = $2, hint = $3, enabled = $4 WHERE id = $1
+""")
 BY_TOKEN = Statement(f"SELECT {_OWN} FROM payment_gateway_configs WHERE callback_token_hash = $1")
 BY_TOKEN_PLATFORM = Statement(f"SELECT {_PLATFORM} FROM platform_gateway_configs WHERE callback_token_hash = $1")
+SEALED = (
+    sealed(
+        "payment_gateway_configs", "credentials", key=("organization_id", "id"),
+        context="organization_id || '|payment_gateway_configs|' || id || '|credentials'",
+    ),
+    sealed(
+        "platform_gateway_configs", "credentials", key=("id",),
+        context=f"'{PLATFORM}|platform_gateway_configs|' || id || '|credentials'",
+    ),
+)  # fmt: skip
 
 
 async def insert(uow: UnitOfWork, connection: Connection, token_hash: bytes) -> None:
@@ -70,6 +88,20 @@ async def get_on_platform(uow: UnitOfWork, connection_id: str) -> Connection | N
 async def listed(uow: UnitOfWork) -> list[Connection]:
     """List the organization's connections."""
     return await uow.rows(Connection, LIST, uow.organization_id)
+
+
+async def listed_on_platform(uow: UnitOfWork) -> list[Connection]:
+    """List the platform's connections; only a crossing unit of work sees them."""
+    return await uow.rows(Connection, LIST_PLATFORM)
+
+
+async def update(uow: UnitOfWork, changed: Connection) -> None:
+    """Write a connection's credentials and whether it is in use."""
+    values = (changed.id, changed.credentials, changed.hint, changed.enabled)
+    if changed.on_platform:
+        await uow.run(UPDATE_PLATFORM, *values)
+    else:
+        await uow.run(UPDATE, changed.organization_id, *values)
 
 
 async def by_token(uow: UnitOfWork, token_hash: bytes) -> Connection | None:

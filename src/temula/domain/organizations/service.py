@@ -48,7 +48,7 @@ async def every(database: Database) -> list[Organization]:
 
 
 async def change(uow: UnitOfWork, changed: Organization) -> None:
-    """Write an organization's plan, features and payment fallback."""
+    """Write an organization's name, plan, rate, features and payment fallback."""
     before = await current(uow)
     await store.update(uow, changed)
     uow.audit("organization.change", changed.organization_id, {"from": _auditable(before), "to": _auditable(changed)})

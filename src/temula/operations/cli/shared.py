@@ -1,0 +1,62 @@
+"""What commands share: the house, who acts, words to choose from, tables."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from temula.kernel.tenancy import Actor
+    from temula.operations.wiring import House
+
+T = TypeVar("T")
+OrganizationOption = Annotated[str, typer.Option("--organization", help="Id of the organization (org_...)")]
+
+
+def in_house(work: "Callable[[House], Awaitable[T]]") -> T:
+    """Run `work` with every part built and connected."""
+    from temula.operations import running
+    from temula.operations.configuration import configure
+    from temula.operations.wiring import opened
+
+    running.log_quietly()
+
+    async def run() -> T:
+        async with opened(configure()) as house:
+            return await work(house)
+
+    return asyncio.run(run())
+
+
+def actor_of(organization: str) -> "Actor":
+    """Give the operator as who acts for an organization."""
+    from temula.kernel.errors import InvalidInput
+    from temula.kernel.ids import ORGANIZATION, InvalidId
+    from temula.kernel.tenancy import system
+
+    try:
+        return system("cli", ORGANIZATION.parse(organization))
+    except InvalidId as error:
+        raise InvalidInput(str(error)) from None
+
+
+def choice(kind: type[T], text: str) -> T:
+    """Read one of a few words; raises `InvalidInput` naming them all."""
+    from temula.kernel.errors import InvalidInput
+
+    try:
+        return kind(text)  # type: ignore[call-arg]
+    except ValueError:
+        names = ", ".join(str(one.value) for one in kind)  # type: ignore[attr-defined]
+        raise InvalidInput(f"{text!r} is not one of: {names}.") from None
+
+
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows under their heads."""
+    shown = Table(*head)
+    for row in rows:
+        shown.add_row(*(str(cell) for cell in row))
+    Console().print(shown)
