@@ -6,12 +6,15 @@ object, field) as associated data, so a value moved to another row, column or te
 
 import base64
 import binascii
+import hashlib
+import hmac
 import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -20,6 +23,9 @@ from temula.kernel.errors import Misconfigured, TemulaError
 VERSION = 1
 NONCE = 12
 WRAPPED = NONCE + 32 + 16
+TAG = 12
+
+log = structlog.get_logger()
 
 
 class Unopenable(TemulaError):
@@ -67,6 +73,20 @@ class KeyRing:
         data_key, rest = self._unwrap(sealed, context)
         return self._wrap(data_key, context) + rest
 
+    @property
+    def head(self) -> bytes:
+        """What every value begins with that hangs on the primary key."""
+        name = self.primary.encode()
+        return bytes((VERSION, len(name))) + name
+
+    def tag(self, text: str) -> bytes:
+        """Mark a text that goes out and comes back, so that nobody else can make or change one."""
+        return _tag(self._raw[self.primary], text)
+
+    def has_tagged(self, text: str, tag: bytes) -> bool:
+        """Tell whether a key of this ring made this tag for this text."""
+        return any(hmac.compare_digest(_tag(key, text), tag) for key in self._raw.values())
+
     @staticmethod
     def key_of(sealed: bytes) -> str:
         """Name the ring key that a sealed value hangs on."""
@@ -87,9 +107,8 @@ class KeyRing:
         return msgspec.json.format(msgspec.json.encode(_RingFile(self.primary, keys)), indent=2)
 
     def _wrap(self, data_key: bytes, context: str) -> bytes:
-        name, nonce = self.primary.encode(), os.urandom(NONCE)
-        wrapped = self._keys[self.primary].encrypt(nonce, data_key, context.encode())
-        return bytes((VERSION, len(name))) + name + nonce + wrapped
+        nonce = os.urandom(NONCE)
+        return self.head + nonce + self._keys[self.primary].encrypt(nonce, data_key, context.encode())
 
     def _unwrap(self, sealed: bytes, context: str) -> tuple[bytes, bytes]:
         start = 2 + (sealed[1] if len(sealed) > 1 else 0)
@@ -105,21 +124,76 @@ class KeyRing:
             raise Unopenable("A stored secret does not belong where it was found, or is damaged.") from error
 
 
+class FileKeyRing(KeyRing):
+    """A ring that follows its file: after `temula keys rotate` running processes seal with the new primary key.
+
+    Only its owner may read the file. Keys that have left it are kept in memory: what was read before can be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = _state_of(path)
+        super().__init__(*_read(_guarded(path)))
+
+    def seal(self, secret: bytes, context: str) -> bytes:
+        """Encrypt as `KeyRing.seal` does."""
+        self._follow()
+        return super().seal(secret, context)
+
+    def open(self, sealed: bytes, context: str) -> bytes:
+        """Decrypt as `KeyRing.open` does."""
+        self._follow()
+        return super().open(sealed, context)
+
+    def has_tagged(self, text: str, tag: bytes) -> bool:
+        """Tell as `KeyRing.has_tagged` does."""
+        self._follow()
+        return super().has_tagged(text, tag)
+
+    def _follow(self) -> None:
+        state = _state_of(self._path)
+        if state is None or state == self._seen:
+            return
+        self._seen = state
+        try:
+            keys, primary = _read(_guarded(self._path))
+            super().__init__({**self._raw, **keys}, primary)
+        except (Misconfigured, OSError):
+            # What is known still opens everything that was sealed until now; a restart says what is wrong.
+            log.exception("key_ring.not_read")
+
+
+def _state_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _tag(key: bytes, text: str) -> bytes:
+    # A key of its own: the ring's wrap secrets and do nothing else.
+    return hmac.digest(hmac.digest(key, b"temula tags", hashlib.sha256), text.encode(), hashlib.sha256)[:TAG]
+
+
 def load(text: str | bytes) -> KeyRing:
     """Read a ring as `dump` writes it; errors name no key."""
+    return KeyRing(*_read(text))
+
+
+def _read(text: str | bytes) -> tuple[dict[str, bytes], str]:
     try:
         ring = msgspec.json.decode(text, type=_RingFile)
-        keys = {name: base64.b64decode(key, validate=True) for name, key in ring.keys.items()}
+        return {name: base64.b64decode(key, validate=True) for name, key in ring.keys.items()}, ring.primary
     except (msgspec.DecodeError, binascii.Error, UnicodeDecodeError):
         raise Misconfigured("The key ring is not of the form `temula keys new` writes.") from None
-    return KeyRing(keys, ring.primary)
 
 
-def load_file(path: Path) -> KeyRing:
-    """Read a ring from a file that only its owner may read."""
+def _guarded(path: Path) -> bytes:
+    """Read a ring's file, which only its owner may read."""
     if path.stat().st_mode & 0o077:
         raise Misconfigured(f"The key ring {path} is readable by others; run `chmod 600 {path}`.")
-    return load(path.read_bytes())
+    return path.read_bytes()
 
 
 def save_file(ring: KeyRing, path: Path) -> None:

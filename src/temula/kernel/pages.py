@@ -1,11 +1,13 @@
-"""Cursor pagination: newest first by id, opaque cursors bound to their list; nothing skipped, nothing repeated."""
+"""Cursor pagination: newest first by id, signed cursors bound to their list; nothing skipped, nothing repeated."""
 
 import base64
 import binascii
-import zlib
 from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
+import msgspec
+
+from temula.kernel.crypto import TAG, KeyRing
 from temula.kernel.errors import InvalidInput
 
 R = TypeVar("R")
@@ -17,11 +19,12 @@ FROM_THE_START = "~"
 
 
 class Window(NamedTuple):
-    """Which part of a list: up to `limit` items whose ids stand below `before`."""
+    """Which part of a list: up to `limit` items whose ids stand below `before`. `scope` is what the list depends on."""
 
     before: str
     limit: int
     scope: str
+    ring: KeyRing
 
     @property
     def fetch(self) -> int:
@@ -36,22 +39,25 @@ class Page(NamedTuple, Generic[R]):
     next_cursor: str | None
 
 
-def window(cursor: str | None, limit: int | None, *scope: str | None) -> Window:
-    """Read a caller's cursor; `scope` is what the list depends on (organization, filters)."""
+def window(ring: KeyRing, cursor: str | None, limit: int | None, *scope: str | None) -> Window:
+    """Read a caller's cursor; `scope` is what the list depends on (organization, route, filters).
+
+    Raises `InvalidInput` for a cursor that this ring has not signed for this very list.
+    """
     limit = DEFAULT_LIMIT if limit is None else limit
     if not 1 <= limit <= MAX_LIMIT:
         raise InvalidInput(f"limit must be from 1 to {MAX_LIMIT}.", pointer="/limit")
-    key = "\x1f".join(part or "" for part in scope)
+    key = msgspec.json.encode(scope).decode()
     if cursor is None:
-        return Window(FROM_THE_START, limit, key)
+        return Window(FROM_THE_START, limit, key, ring)
     try:
-        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-    except (binascii.Error, UnicodeError, ValueError):
-        raw = ""
-    before, _, check = raw.rpartition(".")
-    if check != _check(before, key):
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        before, tag = raw[:-TAG].decode("ascii"), raw[-TAG:]
+    except (binascii.Error, ValueError):
+        before, tag = "", b""
+    if not ring.has_tagged(before + key, tag):
         raise InvalidInput("The cursor does not belong to this list; start again without one.", pointer="/cursor")
-    return Window(before, limit, key)
+    return Window(before, limit, key, ring)
 
 
 def page(rows: list[R], asked: Window, id_of: Callable[[R], str]) -> Page[R]:
@@ -60,9 +66,5 @@ def page(rows: list[R], asked: Window, id_of: Callable[[R], str]) -> Page[R]:
         return Page(rows, None)
     items = rows[: asked.limit]
     last = id_of(items[-1])
-    token = base64.urlsafe_b64encode(f"{last}.{_check(last, asked.scope)}".encode()).decode().rstrip("=")
-    return Page(items, token)
-
-
-def _check(before: str, scope: str) -> str:
-    return f"{zlib.crc32(f'{before}|{scope}'.encode()):08x}"
+    signed = last.encode() + asked.ring.tag(last + asked.scope)
+    return Page(items, base64.urlsafe_b64encode(signed).decode().rstrip("="))

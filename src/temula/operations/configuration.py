@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from temula.kernel import settings
-from temula.kernel.crypto import KeyRing, load, load_file
+from temula.kernel.crypto import FileKeyRing, KeyRing, load
 from temula.kernel.errors import Misconfigured
 from temula.operations.settings import DatabaseSettings, DataSettings, KeySettings, ProviderSettings, ServerSettings
 
@@ -47,7 +47,7 @@ def key_ring(configuration: Configuration) -> KeyRing:
     path = ring_file(configuration)
     if not path.exists():
         raise Misconfigured(f"No key ring: {path} does not exist. `temula keys new` makes one; keep it safe.")
-    return load_file(path)
+    return FileKeyRing(path)
 
 
 def ring_file(configuration: Configuration) -> Path:

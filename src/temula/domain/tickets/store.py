@@ -3,6 +3,7 @@
 from temula.domain.tickets.model.ticket import StoredKey, Ticket
 from temula.kernel.database import UnitOfWork
 from temula.kernel.pages import Window
+from temula.kernel.sealing import sealed
 from temula.kernel.sql import Statement, columns
 
 INSERT = Statement(f"""
@@ -38,6 +39,12 @@ INSERT INTO ticket_keys ({columns(StoredKey)}) VALUES ($1, $2, $3, $4, $5, $6) O
 """)
 ACTIVE_KEY = Statement(f"SELECT {columns(StoredKey)} FROM ticket_keys WHERE organization_id = $1 AND active")
 KEYS = Statement(f"SELECT {columns(StoredKey)} FROM ticket_keys WHERE organization_id = $1")
+SEALED = (
+    sealed(
+        "ticket_keys", "private_key", key=("organization_id", "encode(key_id, 'hex')"),
+        context="organization_id || '|ticket_keys|' || encode(key_id, 'hex') || '|private_key'",
+    ),
+)  # fmt: skip
 
 
 async def put(uow: UnitOfWork, ticket: Ticket, pdf: bytes) -> None:

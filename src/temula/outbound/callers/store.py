@@ -5,6 +5,7 @@ from datetime import datetime
 import msgspec
 
 from temula.kernel.database import UnitOfWork
+from temula.kernel.sealing import sealed
 from temula.kernel.sql import Statement, columns
 from temula.outbound.callers.model import Session, Token
 
@@ -33,6 +34,12 @@ SET_ANSWER = Statement("""
 UPDATE idempotency_keys SET status = $4, answer = $5 WHERE organization_id = $1 AND caller_id = $2 AND key = $3
 """)
 DELETE_OLD_KEYS = Statement("DELETE FROM idempotency_keys WHERE created_at < $1")
+SEALED = (
+    sealed(
+        "idempotency_keys", "answer", key=("organization_id", "caller_id", "key"),
+        context="organization_id || '|idempotency_keys|' || caller_id || '|' || key",
+    ),
+)  # fmt: skip
 DELETE_OLD_SESSIONS = Statement("DELETE FROM sessions WHERE expires_at < $1")
 
 
