@@ -68,6 +68,8 @@ class Bell:
         connection = await asyncpg.connect(self._dsn, server_settings={"application_name": "temula-bell"})
         try:
             await connection.add_listener(CHANNEL, lambda _c, _pid, _channel, topic: self._wake(str(topic)))
+            # A connection that ends is noticed at once: the next statement fails, and we listen anew.
+            connection.add_termination_listener(lambda _connection: self._rung.set())
             while True:
                 await self._rung.wait()
                 self._rung.clear()

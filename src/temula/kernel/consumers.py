@@ -59,11 +59,17 @@ RELEASE = Statement("UPDATE fact_consumers SET leased_until = $3 WHERE name = $1
 
 LIST = Statement("SELECT name, transaction, position, fence, updated_at FROM fact_consumers ORDER BY name")
 
-# The fence moves too, so a reader that is at work now cannot overwrite the rewind.
+# The fence moves too, so a reader that is at work now cannot overwrite the rewind. A rewind never goes forward: what
+# the consumer has not read yet may be older than `since`, or not committed yet.
 REWIND = Statement("""
-UPDATE fact_consumers SET fence = fence + 1, leased_until = $3, updated_at = $3,
-    transaction = coalesce((SELECT transaction - 1 FROM facts WHERE occurred_at >= $2
-                            ORDER BY transaction, position LIMIT 1), transaction), position = 0
+WITH since AS (
+    SELECT transaction, position - 1 AS position FROM facts WHERE occurred_at >= $2
+    ORDER BY transaction, position LIMIT 1
+)
+UPDATE fact_consumers c SET fence = fence + 1, leased_until = $3, updated_at = $3,
+    (transaction, position) = (
+        SELECT transaction, position FROM (TABLE since UNION ALL SELECT c.transaction, c.position) AS places
+        ORDER BY transaction, position LIMIT 1)
 WHERE name = $1
 """)
 

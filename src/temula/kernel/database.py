@@ -17,7 +17,7 @@ import structlog
 from temula.kernel import audit, facts, jobs
 from temula.kernel.bell import Bell
 from temula.kernel.clock import Clock, SystemClock
-from temula.kernel.errors import Conflict, Unavailable
+from temula.kernel.errors import Conflict, DatabaseAway, Unavailable
 from temula.kernel.ids import ORGANIZATION, OrganizationId
 from temula.kernel.sql import Statement
 from temula.kernel.tenancy import Actor, ActorKind
@@ -30,6 +30,11 @@ Work = Callable[["UnitOfWork"], Awaitable[T]]
 log = structlog.get_logger()
 
 RETRIES = 6
+# What the driver raises when a connection is gone; InternalClientError when it finds out in the middle of a statement.
+GONE = (
+    asyncpg.InternalClientError, asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError, asyncpg.CannotConnectNowError, asyncpg.IdleInTransactionSessionTimeoutError,
+)  # fmt: skip
 SESSION = {
     "application_name": "temula",
     "timezone": "UTC",
@@ -179,7 +184,7 @@ class Database:
     @asynccontextmanager
     async def _transaction(self, begin: str, actor: Actor) -> AsyncIterator[UnitOfWork]:
         if self._pool is None:
-            raise Unavailable("The database is not open.")
+            raise DatabaseAway("The database is not open.")
         if open_unit.get() is not None:
             raise RuntimeError(f"a unit of work is already open in this task: {open_unit.get()}")
         async with _acquired(self._pool) as connection:
@@ -189,7 +194,7 @@ class Database:
                 uow = UnitOfWork(connection, actor, self.clock)
                 yield uow
                 topics = await uow.flush()
-                await connection.execute("COMMIT")
+                await _commit(connection)
             except BaseException:
                 await _roll_back(connection)
                 raise
@@ -203,27 +208,43 @@ class Database:
 async def _acquired(pool: "asyncpg.Pool") -> AsyncIterator["asyncpg.pool.PoolConnectionProxy"]:
     try:
         connection = await pool.acquire(timeout=10)
-    except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.TooManyConnectionsError) as error:
+    except (OSError, *GONE, asyncpg.TooManyConnectionsError, asyncpg.InterfaceError) as error:
         log.warning("database.unreachable", error=type(error).__name__)
-        raise Unavailable("The database cannot be reached now; repeat the request.") from error
-    except (asyncpg.CannotConnectNowError, asyncpg.InterfaceError) as error:
-        log.warning("database.not_ready", error=type(error).__name__)
-        raise Unavailable("The database is starting or stopping; repeat the request.") from error
+        raise DatabaseAway("The database cannot be reached now; repeat the request.") from error
     try:
         yield connection
-    except (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError) as error:
+    except (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError) as error:
+        log.warning("database.too_slow", error=type(error).__name__)
+        raise Unavailable("The database could not do it in time; repeat the request.") from error
+    except (OSError, *GONE, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        if not isinstance(error, GONE) and not _is_closed(connection):
+            raise
         log.warning("database.lost", error=type(error).__name__)
-        raise Unavailable("The database went away; repeat the request.") from error
+        raise DatabaseAway("The database went away; repeat the request.") from error
     finally:
         await pool.release(connection)
+
+
+async def _commit(connection: "asyncpg.pool.PoolConnectionProxy") -> None:
+    # PostgreSQL answers ROLLBACK, and no error, if somebody went on after a statement had failed.
+    if await connection.execute("COMMIT") != "COMMIT":
+        raise RuntimeError("the unit of work went on after a statement had failed: nothing of it was kept")
 
 
 async def _roll_back(connection: "asyncpg.pool.PoolConnectionProxy") -> None:
     try:
         await asyncio.shield(connection.execute("ROLLBACK"))
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncio.CancelledError):
+    except (OSError, *GONE, asyncpg.PostgresError, asyncpg.InterfaceError, asyncio.CancelledError):
         # A connection in doubt is never used again: closing it rolls back on the server's side.
-        connection.terminate()
+        if not _is_closed(connection):
+            connection.terminate()
+
+
+def _is_closed(connection: "asyncpg.pool.PoolConnectionProxy") -> bool:
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:  # the pool has taken it back already, because it broke
+        return True
 
 
 async def _prepare_connection(connection: "asyncpg.Connection") -> None:

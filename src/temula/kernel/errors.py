@@ -5,6 +5,7 @@ TemulaError
  * Unauthenticated   the caller shows who they are             x NotAllowed     the caller asks for the right
  * Conflict          the caller looks at the state first       x TooMany        the caller waits, then repeats
  * Unavailable       the caller repeats later, we are told     x Misconfigured  the operator or organizer mends it
+    x DatabaseAway
 """
 
 from collections.abc import Mapping
@@ -82,6 +83,10 @@ class Unavailable(TemulaError):
     def __init__(self, detail: str, *, retry_after: int = 2, **extra: object) -> None:
         super().__init__(detail, **extra)
         self.retry_after = retry_after
+
+
+class DatabaseAway(Unavailable):
+    """PostgreSQL cannot be reached or went away: nobody can do anything until it is back."""
 
 
 class Misconfigured(TemulaError):

@@ -5,6 +5,7 @@ fails does not hold up the others: it becomes a job that tries again with backof
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import structlog
 
 from temula.kernel.consumers import Consumer
 from temula.kernel.database import Database, UnitOfWork
-from temula.kernel.errors import NotFound, Unavailable
+from temula.kernel.errors import DatabaseAway, NotFound
 from temula.kernel.facts import Fact, StoredFact
 from temula.kernel.jobs import Job
 from temula.kernel.runner import AnyHandler, Handler
@@ -27,7 +28,9 @@ Follow = Callable[[UnitOfWork, Any], Awaitable[None]]
 FOLLOWED = Statement("""
 SELECT EXISTS (SELECT FROM followed_facts WHERE organization_id = $1 AND follower = $2 AND fact_id = $3)
 """)
-NOTE_FOLLOWED = Statement("INSERT INTO followed_facts (organization_id, follower, fact_id) VALUES ($1, $2, $3)")
+NOTE_FOLLOWED = Statement("""
+INSERT INTO followed_facts (organization_id, follower, fact_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+""")
 GET = Statement(f"SELECT {columns(StoredFact)} FROM facts WHERE organization_id = $1 AND id = $2")
 
 
@@ -44,6 +47,10 @@ class FollowUp(Job, frozen=True, kw_only=True):
         return f"{self.follower}:{self.fact_id}"
 
 
+class _DoneMeanwhile(Exception):
+    """Another worker handled the fact at the same time: what was done here is rolled back."""
+
+
 class Follower(NamedTuple):
     """Who follows which types of fact, and what it does with each."""
 
@@ -58,7 +65,7 @@ def consumer(database: Database, follower: Follower) -> Consumer:
         for fact in found:
             try:
                 await _follow(database, follower, fact)
-            except Unavailable:
+            except DatabaseAway:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it raises is tried again as a job
                 log.warning("fact.follow_failed", follower=follower.name, fact=fact.id, error=str(error)[:300])
@@ -91,7 +98,8 @@ async def _follow(database: Database, follower: Follower, fact: StoredFact) -> N
     for kind, follow in follower.follows.items():
         if fact.type == kind.TYPE:
             work = partial(_once, follower=follower.name, fact=fact, follow=follow, kind=kind)
-            await database.run(system(follower.name, fact.organization_id), work)
+            with suppress(_DoneMeanwhile):
+                await database.run(system(follower.name, fact.organization_id), work)
 
 
 async def _once(uow: UnitOfWork, *, follower: str, fact: StoredFact, follow: Follow, kind: type[Fact]) -> None:
@@ -99,6 +107,7 @@ async def _once(uow: UnitOfWork, *, follower: str, fact: StoredFact, follow: Fol
     if await uow.value(FOLLOWED, *row):
         return
     await follow(uow, msgspec.json.decode(fact.data, type=kind))
-    # Written last: whoever does the same at the same time fails here and rolls back, and what only reads and draws for
-    # long before it writes does not hold up the log's readers.
-    await uow.run(NOTE_FOLLOWED, *row)
+    # Written last: whoever does the same at the same time waits here and then rolls back, and what only reads and draws
+    # for long before it writes does not hold up the log's readers.
+    if not await uow.run(NOTE_FOLLOWED, *row):
+        raise _DoneMeanwhile

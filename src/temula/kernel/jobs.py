@@ -19,7 +19,7 @@ LONGEST_WAIT = 3600.0
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of every job's payload. `dedupe` (if given) lets at most one such job wait at a time."""
+    """Base of every job's payload. `dedupe` (if given) lets at most one such job wait for its first try at a time."""
 
     KIND: ClassVar[str]
     TRIES: ClassVar[int] = 15
@@ -39,13 +39,18 @@ class Wanted(NamedTuple):
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """A job this worker holds by lease; `tries` counts this one and fences its outcome, `last` says no other follows."""
+    """A job this worker holds by lease; `tries` counts this one and fences its outcome.
+
+    `dead` tells that its workers died under it once too often, so that it is not run any more; `last` that no other
+    try follows this one.
+    """
 
     organization_id: OrganizationId
     id: JobId
     kind: str
     payload: bytes
     tries: int
+    dead: bool
     last: bool
 
 
@@ -67,14 +72,18 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::json[], $5::text[],
 ON CONFLICT DO NOTHING
 """)
 
-# `run_at` is also the lease: a claimed job becomes due again when its worker stops renewing.
+# `run_at` is also the lease: a claimed job becomes due again when its worker stops renewing. One that is due while it
+# is `running` has lost its worker; that counts as a failed try, or a job that kills workers would do so for ever.
 CLAIM = Statement("""
-UPDATE jobs SET state = 'running', tries = tries + 1, dedupe = NULL,
-    run_at = $3::timestamptz + make_interval(secs => $2)
-WHERE (organization_id, id) IN (
+WITH due AS MATERIALIZED (
     SELECT organization_id, id FROM jobs WHERE state IN ('ready', 'running') AND run_at <= $3
     ORDER BY run_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-RETURNING organization_id, id, kind, payload, tries, tries_left <= 1
+UPDATE jobs j SET tries = tries + 1, dedupe = NULL, run_at = $3::timestamptz + make_interval(secs => $2),
+    state = CASE WHEN state = 'running' AND tries_left <= 1 THEN 'dead' ELSE 'running' END,
+    tries_left = tries_left - (state = 'running')::int,
+    last_error = CASE WHEN state = 'running' THEN 'its worker died, or stood still' ELSE last_error END
+FROM due WHERE j.organization_id = due.organization_id AND j.id = due.id
+RETURNING j.organization_id, j.id, kind, payload, tries, state = 'dead', tries_left <= 1
 """)
 
 RENEW = Statement("""

@@ -78,6 +78,9 @@ class JobRunner:
             log.warning("jobs.claim_failed", code=error.code)
             return False
         for job in claimed:
+            if job.dead:
+                log.error("job.dead", kind=job.kind, job=job.id, tries=job.tries - 1)
+                continue
             task = asyncio.create_task(self._run(job), name=f"job {job.id}")
             self._running.add(task)
             task.add_done_callback(self._running.discard)
@@ -100,7 +103,7 @@ class JobRunner:
 
     async def _renew(self, claimed: jobs.Claimed) -> None:
         while True:
-            await asyncio.sleep(jobs.LEASE / 3)
+            await self._database.clock.sleep(jobs.LEASE / 3)
             with suppress(TemulaError):
                 async with self._database.crossing("a job is still running") as uow:
                     await uow.run(jobs.RENEW, claimed.organization_id, claimed.id, claimed.tries, jobs.LEASE, uow.now)
