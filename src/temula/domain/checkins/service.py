@@ -9,9 +9,9 @@ from temula.domain.checkins.model import CheckIn, Checkpoint, Method, Scan
 from temula.domain.events import service as events
 from temula.domain.events.model import require_text
 from temula.domain.registrations import service as registrations
+from temula.domain.registrations.model import Arrival
 from temula.domain.tickets import service as tickets
-from temula.domain.tickets.errors import NoSuchTicket
-from temula.domain.tickets.model.ticket import Inspection, Ticket, TicketState
+from temula.domain.tickets.model.ticket import Ticket
 from temula.domain.tickets.service import PublicKeys
 from temula.kernel.clock import rfc3339
 from temula.kernel.database import UnitOfWork
@@ -48,45 +48,39 @@ async def redeem(
     """Admit the attendee of a scanned code (or, by hand, of a ticket) once; a refusal is kept and says why."""
     checkpoint = await get_checkpoint(uow, checkpoint_id)
     if code is not None:
-        method, found = Method.QR, await tickets.inspect(uow, keys, code)
+        method, found = Method.QR, await tickets.inspect(uow, keys, code, hold=True)
     else:
-        method, found = Method.MANUAL, await _by_hand(uow, ticket_id or "")
+        method, found = Method.MANUAL, await tickets.inspect_by_hand(uow, ticket_id or "")
     ticket = found.ticket
     if ticket is None or found.refusal is not None:
         return await _refuse(uow, checkpoint, ticket, found.refusal or "ticket_not_found", found.detail)
     if ticket.event_id != checkpoint.event_id:
         return await _refuse(uow, checkpoint, ticket, "wrong_event", "The ticket is for another event.")
+    # Tickets of a cancelled registration are voided a moment later, by whoever follows its facts.
+    arrival = await registrations.arrive(uow, ticket.attendee_id)
+    if arrival is Arrival.NOT_EXPECTED:
+        return await _refuse(uow, checkpoint, ticket, "ticket_void", "The attendee no longer comes.")
     check_in = CheckIn(
         uow.organization_id, CHECK_IN.new(uow.now), ticket.event_id, checkpoint.id, ticket.id, ticket.attendee_id,
         method, uow.actor.kind.value, uow.actor.id, uow.now, None,
     )  # fmt: skip
     if not await store.admit(uow, check_in):
         return await _used_before(uow, checkpoint, ticket)
-    await _tell(uow, check_in, checkpoint)
+    _tell(uow, check_in, checkpoint, first_entry=arrival is Arrival.FIRST)
     return Scan(check_in)
 
 
-async def _tell(uow: UnitOfWork, check_in: CheckIn, checkpoint: Checkpoint) -> None:
+def _tell(uow: UnitOfWork, check_in: CheckIn, checkpoint: Checkpoint, *, first_entry: bool) -> None:
     at = rfc3339(check_in.at)
     completed = CheckInCompleted(
         event_id=check_in.event_id, attendee_id=check_in.attendee_id, check_in_time=at, location=checkpoint.name,
         ticket_id=check_in.ticket_id, method=str(check_in.method),
     )  # fmt: skip
     uow.tell(completed, event_id=check_in.event_id)
-    if await registrations.arrived(uow, check_in.attendee_id):
+    if first_entry:
         first = AttendeeCheckedIn(event_id=check_in.event_id, attendee_id=check_in.attendee_id, checked_in_at=at)
         uow.tell(first, event_id=check_in.event_id)
     uow.audit("check_in.create", check_in.id, {"ticket": check_in.ticket_id, "checkpoint": checkpoint.id})
-
-
-async def _by_hand(uow: UnitOfWork, ticket_id: str) -> Inspection:
-    try:
-        ticket = await tickets.get(uow, ticket_id)
-    except NoSuchTicket as error:
-        return Inspection(error.code, error.detail)
-    if ticket.state == TicketState.VOID:
-        return Inspection("ticket_void", f"The ticket is void: {ticket.void_reason}.", ticket)
-    return Inspection(None, "", ticket)
 
 
 async def _used_before(uow: UnitOfWork, checkpoint: Checkpoint, ticket: Ticket) -> Scan:

@@ -25,6 +25,14 @@ class State(StrEnum):
     REFUNDED = "refunded"
 
 
+class Arrival(StrEnum):
+    """What an attendee's coming in is: their first time, once more, or that of somebody who no longer comes."""
+
+    FIRST = "first"
+    AGAIN = "again"
+    NOT_EXPECTED = "not_expected"
+
+
 class Registration(msgspec.Struct, frozen=True):
     """A buyer's order. While pending it holds its tickets until `hold_expires_at`."""
 

@@ -2,8 +2,10 @@
 
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 
 import msgspec
+import structlog
 
 from temula.domain.connections.model import Connection
 from temula.domain.events import service as events
@@ -21,6 +23,7 @@ from temula.domain.registrations.facts import (
     RegistrationRefunded,
 )
 from temula.domain.registrations.model import (
+    Arrival,
     Attendee,
     Buyer,
     Registration,
@@ -31,11 +34,13 @@ from temula.domain.registrations.model import (
     require_email,
 )
 from temula.kernel.database import Database, UnitOfWork
-from temula.kernel.errors import InvalidInput
+from temula.kernel.errors import DatabaseAway, InvalidInput
 from temula.kernel.ids import ATTENDEE, REGISTRATION
 from temula.kernel.money import Money
 from temula.kernel.pages import Page, Window, page
 from temula.kernel.tenancy import system
+
+log = structlog.get_logger()
 
 # Providers' checkout pages live at least half an hour (Stripe: 30 minutes), so the hold is a little longer.
 HOLD = timedelta(minutes=35)
@@ -160,8 +165,8 @@ async def rename_attendee(uow: UnitOfWork, attendee_id: str, *, name: str | None
     return after
 
 
-async def arrived(uow: UnitOfWork, attendee_id: str) -> bool:
-    """Note an attendee's entry; True if it is the first."""
+async def arrive(uow: UnitOfWork, attendee_id: str) -> Arrival:
+    """Note an attendee's entry, unless they no longer come; until the commit nobody can cancel or refund them."""
     return await store.arrive(uow, attendee_id, uow.now)
 
 
@@ -231,8 +236,9 @@ async def on_payment_succeeded(uow: UnitOfWork, paid: PaymentSucceeded) -> None:
 
 
 async def _give_money_back(uow: UnitOfWork, registration: Registration, reason: str) -> None:
-    if (payment := await payments.refundable(uow, registration.id)) is not None:
-        left = payment.captured - payment.refunded
+    payment = await payments.refundable(uow, registration.id)
+    left = payment.captured - payment.refunded if payment else 0
+    if payment is not None and left:  # nothing is left if somebody refunded it meanwhile
         await payments.want_refund(uow, payment.id, amount=left, reason=reason, attendee_ids=[])
 
 
@@ -274,19 +280,28 @@ async def on_refund_failed(uow: UnitOfWork, failed: RefundFailed) -> None:
 
 
 async def expire_holds(database: Database) -> int:
-    """Let go of what lapsed registrations hold, in every organization; give how many."""
+    """Let go of what lapsed registrations hold, in every organization; give how many, 0 when no more can be let go."""
     async with database.crossing("finding registrations whose hold ran out") as uow:
         lapsed = await store.lapsed(uow, uow.now, 500)
+    let_go = 0
     for one in lapsed:
-        await database.run(system("hold_expiry", one.organization_id), lambda uow, one=one: _expire(uow, one.id))  # type: ignore[misc]
-    return len(lapsed)
+        try:
+            let_go += await database.run(system("hold_expiry", one.organization_id), partial(_expire, one.id))
+        except DatabaseAway:
+            raise
+        except Exception:
+            # One that cannot be let go must not keep the tickets of all others.
+            log.exception("registration.hold_stuck", registration=one.id)
+    return let_go
 
 
-async def _expire(uow: UnitOfWork, registration_id: str) -> None:
+async def _expire(registration_id: str, uow: UnitOfWork) -> bool:
     registration = await _locked(uow, registration_id)
-    if registration.state == State.PENDING and (registration.hold_expires_at or uow.now) <= uow.now:
-        await _let_go(uow, registration, "hold_expired")
-        uow.audit("registration.cancel", registration.id, {"reason": "hold_expired"})
+    if registration.state != State.PENDING or (registration.hold_expires_at or uow.now) > uow.now:
+        return False
+    await _let_go(uow, registration, "hold_expired")
+    uow.audit("registration.cancel", registration.id, {"reason": "hold_expired"})
+    return True
 
 
 async def _let_go(uow: UnitOfWork, registration: Registration, reason: str) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from temula.domain.registrations.model import Attendee, Registration, State
+from temula.domain.registrations.model import Arrival, Attendee, Registration, State
 from temula.kernel.database import UnitOfWork
 from temula.kernel.ids import OrganizationId, RegistrationId
 from temula.kernel.pages import Window
@@ -52,9 +52,18 @@ SET_ATTENDEES = Statement("""
 UPDATE attendees SET state = $3 WHERE organization_id = $1 AND id = ANY($2::text[])
 """)
 RENAME = Statement("UPDATE attendees SET name = $3, email = $4 WHERE organization_id = $1 AND id = $2")
+# The attendee's row is locked, so that nobody is let in while they are being cancelled or refunded.
 ARRIVE = Statement("""
-UPDATE attendees SET first_checked_in_at = $3
-WHERE organization_id = $1 AND id = $2 AND first_checked_in_at IS NULL
+WITH held AS (
+    SELECT organization_id, id,
+        CASE WHEN state <> 'confirmed' THEN 'not_expected' WHEN first_checked_in_at IS NULL THEN 'first'
+            ELSE 'again' END AS arrival
+    FROM attendees WHERE organization_id = $1 AND id = $2 FOR NO KEY UPDATE
+), noted AS (
+    UPDATE attendees a SET first_checked_in_at = $3 FROM held
+    WHERE a.organization_id = held.organization_id AND a.id = held.id AND held.arrival = 'first'
+)
+SELECT arrival FROM held
 """)
 COUNT = Statement("""
 SELECT count(*) FROM registrations WHERE organization_id = $1 AND state IN ('pending', 'confirmed')
@@ -138,9 +147,9 @@ async def rename(uow: UnitOfWork, attendee_id: str, name: str, email: str) -> No
     await uow.run(RENAME, uow.organization_id, attendee_id, name, email)
 
 
-async def arrive(uow: UnitOfWork, attendee_id: str, at: datetime) -> bool:
-    """Note an attendee's first entry; False if there was one before."""
-    return bool(await uow.run(ARRIVE, uow.organization_id, attendee_id, at))
+async def arrive(uow: UnitOfWork, attendee_id: str, at: datetime) -> Arrival:
+    """Note an attendee's first entry, if it is one and they are expected."""
+    return Arrival(await uow.value(ARRIVE, uow.organization_id, attendee_id, at))
 
 
 async def count(uow: UnitOfWork) -> int:

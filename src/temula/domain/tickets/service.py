@@ -123,13 +123,16 @@ async def void(uow: UnitOfWork, ticket_id: str, reason: str) -> Ticket:
     return await get(uow, ticket_id)
 
 
-async def inspect(uow: UnitOfWork, keys: PublicKeys, text: str) -> Inspection:
-    """Tell what a scanned code is and whether its ticket counts, without admitting anybody."""
+async def inspect(uow: UnitOfWork, keys: PublicKeys, text: str, *, hold: bool = False) -> Inspection:
+    """Tell what a scanned code is and whether its ticket counts, without admitting anybody.
+
+    With `hold` the answer stays true until the commit: whoever voids the ticket waits.
+    """
     try:
         code = await keys.read(uow, text)
     except CodeError as error:
         return Inspection(error.code, error.detail)
-    ticket = await store.get(uow, code.ticket_id)
+    ticket = await (store.hold if hold else store.get)(uow, code.ticket_id)
     if ticket is None or code.organization_id != uow.organization_id or code.event_id != ticket.event_id:
         return Inspection("ticket_not_found", "The code is signed with a key of ours, but there is no such ticket.")
     if ticket.state == TicketState.VOID:
@@ -138,6 +141,16 @@ async def inspect(uow: UnitOfWork, keys: PublicKeys, text: str) -> Inspection:
         return Inspection("ticket_superseded", "The ticket was issued again; only the latest one counts.", ticket)
     if not code.valid_at(uow.now):
         return Inspection("ticket_outside_window", "The ticket is not valid at this time.", ticket)
+    return Inspection(None, "The ticket is valid.", ticket)
+
+
+async def inspect_by_hand(uow: UnitOfWork, ticket_id: str) -> Inspection:
+    """Tell whether a ticket that was looked up counts; the answer stays true until the commit."""
+    ticket = await store.hold(uow, ticket_id)
+    if ticket is None:
+        return Inspection("ticket_not_found", f"There is no ticket {ticket_id}.")
+    if ticket.state == TicketState.VOID:
+        return Inspection("ticket_void", f"The ticket is void: {ticket.void_reason}.", ticket)
     return Inspection(None, "The ticket is valid.", ticket)
 
 

@@ -12,7 +12,7 @@ ON CONFLICT (organization_id, attendee_id) DO UPDATE SET state = excluded.state,
     code = excluded.code, void_reason = NULL, issued_at = excluded.issued_at
 """)
 GET = Statement(f"SELECT {columns(Ticket)} FROM tickets WHERE organization_id = $1 AND id = $2")
-LOCK = Statement(f"SELECT {columns(Ticket)} FROM tickets WHERE organization_id = $1 AND id = $2 FOR UPDATE")
+HOLD = Statement(f"SELECT {columns(Ticket)} FROM tickets WHERE organization_id = $1 AND id = $2 FOR SHARE")
 OF_REGISTRATION = Statement(f"""
 SELECT {columns(Ticket)} FROM tickets WHERE organization_id = $1 AND registration_id = $2 ORDER BY id
 """)
@@ -58,9 +58,9 @@ async def get(uow: UnitOfWork, ticket_id: str) -> Ticket | None:
     return await uow.row(Ticket, GET, uow.organization_id, ticket_id)
 
 
-async def lock(uow: UnitOfWork, ticket_id: str) -> Ticket | None:
-    """Find a ticket and keep others from changing it until the commit."""
-    return await uow.row(Ticket, LOCK, uow.organization_id, ticket_id)
+async def hold(uow: UnitOfWork, ticket_id: str) -> Ticket | None:
+    """Find a ticket and keep others from changing it until the commit; any number may hold it at once."""
+    return await uow.row(Ticket, HOLD, uow.organization_id, ticket_id)
 
 
 async def of_registration(uow: UnitOfWork, registration_id: str) -> list[Ticket]:
