@@ -86,7 +86,8 @@ JOIN webhook_endpoints e ON e.organization_id = c.organization_id AND e.id = c.e
 JOIN facts f ON f.organization_id = c.organization_id AND f.id = c.message_id
 """)
 FINISH = Statement("""
-UPDATE webhook_deliveries SET attempts = attempts + 1, state = $4, next_at = coalesce($5, 'infinity'), finished_at = $6
+UPDATE webhook_deliveries SET attempts = attempts + 1, state = $4, finished_at = $6,
+    next_at = coalesce($5::timestamptz, 'infinity')
 WHERE organization_id = $1 AND id = $2 AND fence = $3
 """)
 ADD_ATTEMPT = Statement(f"""

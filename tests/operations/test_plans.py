@@ -1,0 +1,218 @@
+"""The statements that run most often find their rows by an index, on tables of tens of thousands of rows."""
+
+import itertools
+import json
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import asyncpg
+import pytest
+
+from temula.domain.checkins import store as checkins
+from temula.domain.events import store as events
+from temula.domain.payments import store as payments
+from temula.domain.registrations import store as registrations
+from temula.domain.tickets import store as tickets
+from temula.inbound.kit import store as inbox
+from temula.kernel import facts, following, jobs, sql
+from temula.operations import migrations
+from temula.outbound.callers import store as callers
+from temula.outbound.webhooks import store as webhooks
+from tests.harness.postgres import Postgres
+
+ROWS = 40_000
+BIG, NOW = "org_0000000000000000000000000a", datetime(2026, 12, 1, tzinfo=UTC)
+NUMBERS = itertools.count()
+APP, CROSSING = migrations.APP, migrations.CROSSING
+
+
+def id_(kind: str, n: int = 20_000) -> str:
+    return f"{kind}_{n:026d}"
+
+
+# Half of the rows belong to one organization, the others to a hundred small ones. What is not given is the same in all.
+FILL = f"""
+SET session_replication_role = replica;
+INSERT INTO organizations (organization_id, name, mode, plan, created_at)
+SELECT 'org_' || lpad(n::text, 25, '0') || 'a', 'Many', 'sandbox', 'pro', now() FROM generate_series(0, 100) n;
+CREATE TEMP TABLE many AS SELECT n, lpad(n::text, 26, '0') AS id, lpad((n % 400)::text, 26, '0') AS few,
+    'org_' || lpad((CASE WHEN n % 2 = 0 THEN 0 ELSE 1 + n % 100 END)::text, 25, '0') || 'a' AS org,
+    timestamptz '2026-12-01Z' + make_interval(secs => n - {ROWS // 2}) AS at
+FROM generate_series(1, {ROWS}) n;
+INSERT INTO api_tokens (organization_id, id, hash, name, hint, abilities, created_at)
+SELECT org, 'tok_' || id, sha256(id::bytea), 'x', 'x', '{{"*"}}', at FROM many;
+INSERT INTO sessions (organization_id, id, member_id, hash, created_at, expires_at)
+SELECT org, 'ses_' || id, 'mem_' || few, sha256(id::bytea), at, at FROM many;
+INSERT INTO facts (organization_id, transaction, id, type, public, event_id, occurred_at, data)
+SELECT org, n, 'msg_' || id, 'ticket.issued', true, 'evt_' || few, at, '{{}}' FROM many;
+INSERT INTO followed_facts (organization_id, follower, fact_id) SELECT org, 'tickets', 'msg_' || id FROM many;
+INSERT INTO jobs (organization_id, id, kind, payload, dedupe, tries_left, run_at)
+SELECT org, 'job_' || id, 'payments.look', '{{}}', id, 5, at FROM many;
+INSERT INTO idempotency_keys (organization_id, caller_id, key, fingerprint, created_at)
+SELECT org, 'tok_' || few, id, '', at FROM many;
+INSERT INTO ticket_types (organization_id, id, event_id, name, price, currency, quota, created_at)
+SELECT org, 'tty_' || id, 'evt_' || few, 'x', 100, 'MYR', 100, at FROM many;
+INSERT INTO events (organization_id, id, name, description, state, visibility, starts_at, ends_at, timezone, venue,
+    currency, created_at, updated_at)
+SELECT org, 'evt_' || id, 'x', '', 'published', 'public', at, at, 'UTC', '', 'MYR', at, at FROM many;
+INSERT INTO registrations (organization_id, id, event_id, buyer_name, buyer_email, state, total, currency,
+    hold_expires_at, created_at, updated_at)
+SELECT org, 'reg_' || id, 'evt_' || few, 'x', 'x', CASE WHEN n % 4 = 0 THEN 'pending' ELSE 'confirmed' END, 1, 'MYR',
+    CASE WHEN n % 4 = 0 THEN at END, at, at FROM many;
+INSERT INTO attendees (organization_id, id, registration_id, event_id, ticket_type_id, name, email, price, currency,
+    state, created_at)
+SELECT org, 'att_' || id, 'reg_' || id, 'evt_' || few, 'tty_' || id, 'x', 'x', 1, 'MYR', 'confirmed', at FROM many;
+INSERT INTO tickets (organization_id, id, registration_id, attendee_id, event_id, ticket_type_id, state, generation,
+    code, issued_at)
+SELECT org, 'tkt_' || id, 'reg_' || id, 'att_' || id, 'evt_' || few, 'tty_' || id, 'issued', 0, 'x', at FROM many;
+INSERT INTO check_ins (organization_id, id, event_id, checkpoint_id, ticket_id, attendee_id, method, actor_kind,
+    actor_id, at)
+SELECT org, 'chk_' || id, 'evt_' || few, 'chp_' || few, 'tkt_' || id, 'att_' || id, 'qr', 'token', 'x', at FROM many;
+INSERT INTO payments (organization_id, id, registration_id, event_id, description, amount, currency, state, created_at,
+    updated_at)
+SELECT org, 'pay_' || id, 'reg_' || id, 'evt_' || few, 'x', 1, 'MYR', 'succeeded', at, at FROM many;
+INSERT INTO provider_refs (organization_id, connection_id, kind, provider_ref, object_id)
+SELECT org, 'con_1', 'charge', 'ch_' || id, 'pat_' || id FROM many;
+INSERT INTO callbacks (organization_id, id, connection_id, kind, provider, dedupe_key, headers, body, state,
+    received_at)
+SELECT org, 'cbk_' || id, 'con_1', 'payments', 'stripe', 'evt_' || id, '{{}}', '', 'done', at FROM many;
+INSERT INTO webhook_endpoints (organization_id, id, url, description, state, types, event_ids, secret, created_at,
+    updated_at)
+SELECT org, 'whe_' || id, 'x', '', 'enabled', '{{"*"}}', '{{}}', '', at, at FROM many WHERE n <= 400;
+INSERT INTO webhook_deliveries (organization_id, id, endpoint_id, message_id, type, state, attempts, next_at,
+    created_at, finished_at)
+SELECT org, 'dlv_' || id, 'whe_' || few, 'msg_' || id, 'x', CASE WHEN n % 4 = 0 THEN 'pending' ELSE 'delivered' END, 1,
+    at, at, CASE WHEN n % 4 = 0 THEN NULL ELSE at END FROM many;
+INSERT INTO webhook_attempts (organization_id, id, delivery_id, number, at, duration_ms, request_headers)
+SELECT org, 'dat_' || id, 'dlv_' || id, 1, at, 1, '{{}}' FROM many;
+ANALYZE;
+SET session_replication_role = DEFAULT;
+"""
+
+
+class Hot(NamedTuple):
+    """A statement, what it is asked with, the indexes it is to use (`|`: one as good as the other), and its role."""
+
+    name: str
+    statement: sql.Statement
+    arguments: tuple[Any, ...]
+    indexes: set[str]
+    role: str = APP
+
+
+def page(name: str, statement: sql.Statement, kind: str, index: str, *narrowed: str) -> Hot:
+    return Hot(name, statement, (BIG, id_(kind), 51, *narrowed), {index})
+
+
+EVENT, ORDER = id_("evt", 200), id_("reg")
+HOT = (
+    Hot("token by hash", callers.TOKEN_BY_HASH, (b"\x00" * 32,), {"api_tokens_hash"}, CROSSING),
+    Hot("session by hash", callers.SESSION_BY_HASH, (b"\x00" * 32, NOW), {"sessions_hash"}, CROSSING),
+    Hot("claim a key", callers.KEY, (BIG, id_("tok", 200), f"{20_000:026d}"), {"idempotency_keys_pkey"}),
+    Hot("read facts", facts.READ, (39_000, 0, 200), {"facts_order"}, CROSSING),
+    Hot("fact by id", following.GET, (BIG, id_("msg")), {"facts_id"}),
+    Hot("followed before", following.FOLLOWED, (BIG, "tickets", id_("msg")), {"followed_facts_pkey"}),
+    Hot("claim jobs", jobs.CLAIM, (8, 30.0, NOW), {"jobs_due", "jobs_pkey"}, CROSSING),
+    Hot("finish a job", jobs.FINISH, (BIG, id_("job"), 1), {"jobs_pkey"}, CROSSING),
+    Hot("claim deliveries", webhooks.CLAIM, (64, 30.0, NOW, [id_("whe", 7)]),
+        {"webhook_deliveries_due", "webhook_deliveries_pkey", "facts_id"}, CROSSING),
+    Hot("attempts of a delivery", webhooks.ATTEMPTS, (BIG, id_("dlv")), {"webhook_attempts_delivery"}),
+    Hot("ticket at the gate", tickets.GET, (BIG, id_("tkt")), {"tickets_pkey"}),
+    Hot("who was first", checkins.STANDING, (BIG, id_("tkt")), {"check_ins_once"}),
+    Hot("first entry", registrations.ARRIVE, (BIG, id_("att"), NOW), {"attendees_pkey"}),
+    Hot("take of the quota", events.TAKE, (BIG, id_("tty"), EVENT, 1, NOW), {"ticket_types_pkey|ticket_types_event"}),
+    Hot("expired holds", registrations.LAPSED, (NOW, 500), {"registrations_holds"}, CROSSING),
+    Hot("a provider's object", payments.BY_REF, (BIG, "con_1", "charge", id_("ch")),
+        {"provider_refs_pkey|provider_refs_owner"}),
+    Hot("payments of a registration", payments.OF_REGISTRATION, (BIG, ORDER), {"payments_registration"}),
+    Hot("attendees of a registration", registrations.ATTENDEES_OF, (BIG, ORDER), {"attendees_registration"}),
+    Hot("tickets of a registration", tickets.OF_REGISTRATION, (BIG, ORDER), {"tickets_registration"}),
+    page("events", events.LIST, "evt", "events_pkey"),
+    page("registrations", registrations.LIST, "reg", "registrations_pkey"),
+    page("registrations of an event", registrations.LIST_OF_EVENT, "reg", "registrations_event", EVENT),
+    page("attendees", registrations.LIST_ATTENDEES, "att", "attendees_pkey"),
+    page("attendees of an event", registrations.LIST_ATTENDEES_OF_EVENT, "att", "attendees_event", EVENT),
+    page("tickets", tickets.LIST, "tkt", "tickets_pkey"),
+    page("tickets of an event", tickets.LIST_OF_EVENT, "tkt", "tickets_event", EVENT),
+    page("check-ins", checkins.LIST, "chk", "check_ins_pkey"),
+    page("check-ins of an event", checkins.LIST_OF_EVENT, "chk", "check_ins_event", EVENT),
+    page("payments", payments.LIST, "pay", "payments_pkey"),
+    page("deliveries", webhooks.DELIVERIES, "dlv", "webhook_deliveries_pkey"),
+    page("deliveries of an endpoint", webhooks.DELIVERIES_OF_ENDPOINT, "dlv", "webhook_deliveries_endpoint",
+         id_("whe", 200)),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+async def filled(server: Postgres) -> AsyncIterator[asyncpg.Connection]:
+    """Tens of thousands of rows in every table that grows, with the planner told of them."""
+    async with server.database() as url:
+        connection = await asyncpg.connect(url)
+        await connection.execute(FILL)
+        yield connection
+        await connection.close()
+
+
+def literal(value: object) -> str:
+    if isinstance(value, bytes):
+        return rf"'\x{value.hex()}'::bytea"
+    if isinstance(value, list):
+        return f"ARRAY[{', '.join(map(literal, value))}]"
+    return str(value) if isinstance(value, int | float) else f"'{value}'"
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", []):
+        yield from nodes(below)
+
+
+async def planned(connection: asyncpg.Connection, hot: Hot) -> list[dict[str, Any]]:
+    """The plan that a statement settles on: the driver prepares once, and PostgreSQL may go generic after five."""
+    given = ", ".join(literal(argument) for argument in hot.arguments)
+    async with connection.transaction():
+        await connection.execute(f"SET LOCAL ROLE {hot.role}")
+        await connection.execute("SELECT set_config('temula.organization', $1, true)", BIG)
+        name = f"hot_{next(NUMBERS)}"
+        await connection.execute(f"PREPARE {name} AS {hot.statement}")
+        for _ in range(7):
+            plan = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE {name} ({given})")
+    return list(nodes(json.loads(plan)[0]["Plan"]))
+
+
+@pytest.mark.parametrize("hot", HOT, ids=lambda hot: hot.name)
+async def test_a_hot_statement_uses_its_index(filled: asyncpg.Connection, hot: Hot) -> None:
+    """It reads no large table from end to end, goes through the index made for it, and sorts no more than its page."""
+    found = await planned(filled, hot)
+    read_whole = {node["Relation Name"] for node in found if node["Node Type"] == "Seq Scan"}
+    assert not read_whole - {"webhook_endpoints", "organizations"}
+    used = {node["Index Name"] for node in found if "Index Name" in node}
+    assert all(used & set(wanted.split("|")) for wanted in hot.indexes), used
+
+
+async def test_a_claimed_callback_is_found_by_its_key(filled: asyncpg.Connection) -> None:
+    """A callback that came before is recognised by the unique index of its connection's keys."""
+    row = (BIG, id_("cbk", 99_999), "con_1", "payments", "stripe", f"evt_{20_000:026d}", "{}", b"", "received", "", NOW)
+    found = await planned(filled, Hot("dedupe", inbox.INSERT, row, set()))
+    (insert,) = [node for node in found if node["Node Type"] == "ModifyTable"]
+    assert insert["Conflict Arbiter Indexes"] == ["callbacks_organization_id_connection_id_dedupe_key_key"]
+
+
+async def test_the_first_scan_is_decided_by_the_index(filled: asyncpg.Connection) -> None:
+    """Redeeming a ticket asks the index of standing check-ins and nothing else."""
+    row = (BIG, id_("chk", 99_999), EVENT, id_("chp", 200), id_("tkt"), id_("att"), "qr", "token", "x", NOW)
+    found = await planned(filled, Hot("redeem", checkins.ADMIT, row, set()))
+    (insert,) = [node for node in found if node["Node Type"] == "ModifyTable"]
+    assert insert["Conflict Arbiter Indexes"] == ["check_ins_once"]
+
+
+async def test_retention_reads_by_age(filled: asyncpg.Connection) -> None:
+    """What is past its time is found by an index on it, so that a night's work fits into the statement timeout."""
+    old = NOW - timedelta(seconds=ROWS // 2 - 50)
+    for statement, index in (
+        (inbox.DELETE_OLD, "callbacks_age"),
+        (callers.DELETE_OLD_KEYS, "idempotency_keys_age"),
+    ):
+        found = await planned(filled, Hot(index, statement, (old,), set(), CROSSING))
+        assert index in {node.get("Index Name") for node in found}, statement
