@@ -121,13 +121,13 @@ class Running:
         gate = await tenant.api.post("/checkpoints", {"event_id": event["id"], "name": "Gate A"})
         return Sale(event, types, gate)
 
-    async def pay(self, registration: dict[str, Any], outcome: str = "succeed") -> dict[str, Any]:
-        """The buyer at the payment page."""
+    async def pay(self, registration: dict[str, Any], outcome: str = "succeed", *, status: int = 200) -> dict[str, Any]:
+        """The buyer at the payment page; a decline is a 402."""
         page = registration["payment"]["attempts"][-1]["next_action"]["url"]
         session_id = page.partition("?")[0].rstrip("/").rpartition("/")[2]
         url = f"{self.emulator.base_url}/checkout/{session_id}/pay"
         async with self.web.post(url, json={"outcome": outcome}, headers={"Accept": "application/json"}) as answer:
-            assert answer.status == 200, await answer.text()
+            assert answer.status == status, await answer.text()
             return await answer.json()
 
     async def fault(self, fault: str, tenant: Tenant | None = None, **options: object) -> None:
@@ -151,22 +151,25 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def configuration(owner_url: str, folder: Path, *, port: int = 8080, stripe_url: str | None = None) -> Configuration:
+def configuration(
+    owner_url: str, folder: Path, *, port: int = 8080, stripe_url: str | None = None, production: bool = False
+) -> Configuration:
+    server = ServerSettings(port=port, environment="production" if production else "sandbox")
     return Configuration(
-        DatabaseSettings(url=owner_url), ServerSettings(port=port), KeySettings(ring=new_ring().dump().decode()),
+        DatabaseSettings(url=owner_url), server, KeySettings(ring=new_ring().dump().decode()),
         DataSettings(dir=str(folder)), ProviderSettings(stripe_sandbox_url=stripe_url),
     )  # fmt: skip
 
 
 @asynccontextmanager
 async def running(
-    owner_url: str, folder: Path, *, clock: Clock | None = None, worker: bool = True
+    owner_url: str, folder: Path, *, clock: Clock | None = None, worker: bool = True, production: bool = False
 ) -> AsyncIterator[Running]:
     """API, worker loops and stand-in, all in this process."""
     emulator = StripeEmulator(retries=Retries(first=0.2, cap=1.0))
     await emulator.start()
     port = free_port()
-    asked = configuration(owner_url, folder, port=port, stripe_url=emulator.base_url)
+    asked = configuration(owner_url, folder, port=port, stripe_url=emulator.base_url, production=production)
     try:
         async with opened(asked, clock=clock) as house, aiohttp.ClientSession() as web, _served(house, port):
             stop = asyncio.Event()

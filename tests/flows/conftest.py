@@ -1,0 +1,36 @@
+"""The walk, played once on the embedded PostgreSQL and once on one that is reached by its URL."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from temula.operations import migrations
+from tests.flows.walk import Walk
+from tests.harness import house, receiver
+from tests.harness.by_url import by_url
+from tests.harness.house import Running
+from tests.harness.postgres import Postgres
+
+
+@pytest.fixture(scope="session")
+async def temula_by_url(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    """A Temula on a PostgreSQL that was there before."""
+    async with by_url(server) as other, other.database(template=None) as url:
+        await migrations.apply(url)
+        async with house.running(url, tmp_path_factory.mktemp("by-url")) as running:
+            yield running
+
+
+@pytest.fixture(scope="session", params=["temula", "temula_by_url"], ids=["embedded", "by-url"])
+def place(request: pytest.FixtureRequest) -> Running:
+    """One Temula after the other."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+async def walk(place: Running) -> AsyncIterator[Walk]:
+    """The walk, played to its end."""
+    async with receiver.receiving() as hooks:
+        walk = Walk(place, await place.tenant(), hooks)
+        await walk.play()
+        yield walk
