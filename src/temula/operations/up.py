@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import asyncpg
 import msgspec
 
-from temula.kernel.crypto import new_ring, save_file
 from temula.kernel.errors import Misconfigured, Unavailable
-from temula.operations import migrations
-from temula.operations.configuration import DATABASE_URL_FILE, Configuration, key_ring, ring_file
+from temula.operations import keyring, migrations
+from temula.operations.configuration import DATABASE_URL_FILE, Configuration
 from temula.operations.embedded import EmbeddedPostgres
 from temula.operations.holding import held
 from temula.operations.settings import ServerSettings
@@ -49,7 +48,6 @@ async def serve(up: Up, stop: asyncio.Event) -> None:
         supervisor = Supervisor(folder)
         await supervisor.end_leftovers()
         _require_free_port(up.configuration.server)
-        _require_ring(up.configuration)
         await _until_first(_run(up, supervisor), _told(up, stop))
 
 
@@ -89,6 +87,8 @@ async def _keep_serving(up: Up, supervisor: Supervisor, database: _Database) -> 
     up.say("database ready")
     if applied:
         up.say(f"migrated: {', '.join(applied)}")
+    if (made := await keyring.ensure(up.configuration)) is not None and up.configuration.database.url:
+        up.say(f"key ring made: {_shown(made)}; keep a copy, without it stored secrets are lost")
     quickstart = await _processes(up, supervisor, database.environ)
     _say_where(up, quickstart)
     await asyncio.get_running_loop().create_future()  # the supervisor keeps them from here on
@@ -168,19 +168,6 @@ async def _allow_login(owner: str) -> None:
         await connection.execute(f"ALTER ROLE {migrations.APP} LOGIN")
     finally:
         await connection.close()
-
-
-def _require_ring(configuration: Configuration) -> None:
-    """Make a key ring for a first start; a missing ring of a database that has one before is an error."""
-    if configuration.keys.ring or ring_file(configuration).exists():
-        key_ring(configuration)
-        return
-    if configuration.server.production or configuration.database.url:
-        raise Misconfigured(
-            f"No key ring at {ring_file(configuration)}: run `temula keys new > {ring_file(configuration)}`, chmod it "
-            "to 600, and keep a copy; without it stored secrets are lost."
-        )
-    save_file(new_ring(), ring_file(configuration))
 
 
 def _require_free_port(server: ServerSettings) -> None:
