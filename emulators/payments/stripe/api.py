@@ -162,11 +162,13 @@ class Doors:
 
     async def _spoil(self, answer: web.Response, account: str, request: web.Request) -> web.Response:
         slow = self._take(Fault.SLOW, account, request)
+        lost = self._take(Fault.LOSE_ANSWER, account, request)
+        garbled = self._take(Fault.GARBAGE, account, request)
         if slow is not None:
             await asyncio.sleep(slow["seconds"])
-        if self._take(Fault.LOSE_ANSWER, account, request) is not None and request.transport is not None:
+        if lost is not None and request.transport is not None:
             request.transport.abort()
-        if self._take(Fault.GARBAGE, account, request) is not None:
+        if garbled is not None:
             return web.Response(text="<html><body>upstream said nothing</body></html>", content_type="text/html")
         return answer
 

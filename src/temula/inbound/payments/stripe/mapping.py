@@ -14,6 +14,8 @@ ORGANIZATION, ATTEMPT, REGISTRATION, REFUND = (
 
 # ISO 4217 has no decimals for these, Stripe's API has two (https://docs.stripe.com/currencies#special-cases).
 TWO_DECIMALS_AT_STRIPE = {"ISK": 100, "UGX": 100}
+# ISO 4217 has two decimals for this one, Stripe's API has none (https://docs.stripe.com/currencies#zero-decimal).
+NO_DECIMALS_AT_STRIPE = {"MGA": 100}
 ROUNDED_TO_TEN = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
 
 REFUND_STATES = {
@@ -26,10 +28,13 @@ REFUND_STATES = {
 
 
 def to_stripe(money: Money) -> int:
-    """Give the amount as Stripe counts it."""
+    """Give the amount as Stripe counts it; raises `AmountNotAccepted` for one that it cannot count."""
     if money.currency in ROUNDED_TO_TEN and money.minor % 10:
         raise AmountNotAccepted(f"Stripe takes {money.currency} only in steps of 10 of the smallest unit.")
-    return money.minor * TWO_DECIMALS_AT_STRIPE.get(money.currency, 1)
+    whole, rest = divmod(money.minor, NO_DECIMALS_AT_STRIPE.get(money.currency, 1))
+    if rest:
+        raise AmountNotAccepted(f"Stripe takes {money.currency} only in whole units.")
+    return whole * TWO_DECIMALS_AT_STRIPE.get(money.currency, 1)
 
 
 def from_stripe(amount: int, currency: str) -> Money:
@@ -38,7 +43,7 @@ def from_stripe(amount: int, currency: str) -> Money:
     whole, rest = divmod(amount, TWO_DECIMALS_AT_STRIPE.get(code, 1))
     if rest:
         raise AmountNotAccepted(f"Stripe gave {amount} {code}, which is no whole number of {code}.")
-    return Money(whole, code)
+    return Money(whole * NO_DECIMALS_AT_STRIPE.get(code, 1), code)
 
 
 def session_state(session: Session) -> PaymentState | None:
