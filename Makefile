@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 only ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench ci lock clean
+.PHONY: help run demo test check bench reference ci lock clean
 
 help: ## Explain these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,8 +28,11 @@ check: $(VENV)/dev.stamp ## Check format, lint, types and the import contracts
 	@$(BIN)/lint-imports --no-cache > $(VENV)/contracts.txt || (cat $(VENV)/contracts.txt; exit 1)
 	@tail -n 2 $(VENV)/contracts.txt
 
-bench: $(VENV)/dev.stamp ## Run the benchmarks behind every figure in the README
-	@$(BIN)/python -m benchmarks
+bench: $(VENV)/dev.stamp ## Run the benchmarks behind every figure in the README; `only=api` narrows them
+	@$(BIN)/python -m benchmarks $(only)
+
+reference: $(VENV)/dev.stamp ## Write the generated pages of docs/reference/
+	@$(BIN)/python -m tools.reference
 
 ci: ## What CI runs
 	@bash .ci/run

@@ -1,7 +1,7 @@
 """Writes the generated pages of docs/reference/ (`make reference`) from the code; a test compares the two."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,6 +14,7 @@ from temula.kernel.settings import document
 from temula.operations import catalogue
 from temula.operations.app import build
 from temula.operations.cli import app
+from temula.operations.configuration import Configuration
 from temula.operations.settings import (
     PARTS,
     DatabaseSettings,
@@ -22,7 +23,7 @@ from temula.operations.settings import (
     ProviderSettings,
     ServerSettings,
 )
-from temula.operations.wiring import Configuration, built
+from temula.operations.wiring import built
 from temula.outbound.api.documentation import codes
 from temula.outbound.api.documentation import document as schema
 from temula.outbound.callers.model import ABILITIES
@@ -123,7 +124,7 @@ def _page(title: str, text: str) -> str:
     return f"# {title}\n\n{GENERATED}\n{text}"
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += ["| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows]
     return "\n".join(lines) + "\n"

@@ -29,7 +29,11 @@ def register(app: typer.Typer) -> None:
         ("tokens", "API tokens.", {"create": tokens_create, "list": tokens_list, "revoke": tokens_revoke}),
         ("connections", "Accounts with providers.", providing.CONNECTIONS),
         ("callbacks", "What providers told us, where it was not processed.", providing.CALLBACKS),
-        ("facts", "The fact log and its readers.", {"consumers": facts_consumers, "rewind": facts_rewind}),
+        (
+            "facts",
+            "The fact log and its readers.",
+            {"consumers": facts_consumers, "rewind": facts_rewind, "renumber": facts_renumber},
+        ),
         ("jobs", "Background jobs.", {"dead": jobs_dead, "retry": jobs_retry}),
         ("audit", "The audit log.", {"verify": audit_verify}),
     )
@@ -119,13 +123,17 @@ def tokens_create(
     organization: OrganizationOption,
     name: Annotated[str, typer.Option(help="What it is for")],
     ability: Annotated[list[str], typer.Option(help="resource:action, or * for all; may be repeated")],
+    expires_days: Annotated[int | None, typer.Option(min=1, help="Days that it counts; for good if left out")] = None,
 ) -> None:
     """Create an API token; it is shown this once."""
+    from datetime import timedelta
+
     from temula.outbound.callers import service
 
     async def work(house: "House") -> str:
         async with house.database.unit(actor_of(organization)) as uow:
-            return (await service.create_token(uow, name=name, abilities=ability))[1]
+            expires = uow.now + timedelta(days=expires_days) if expires_days else None
+            return (await service.create_token(uow, name=name, abilities=ability, expires_at=expires))[1]
 
     typer.echo(in_house(work))
 
@@ -139,7 +147,7 @@ def tokens_list(*, organization: OrganizationOption) -> None:
             found = await service.tokens(uow)
         return [
             (one.id, one.name, one.hint, " ".join(one.abilities), str(one.last_used_at or "never"),
-             "revoked" if one.revoked_at else "counts")
+             "revoked" if one.revoked_at else f"until {one.expires_at}" if one.expires_at else "counts")
             for one in found
         ]  # fmt: skip
 
@@ -178,6 +186,16 @@ def facts_rewind(
     at = since.replace(tzinfo=UTC) if since.tzinfo is None else since
     in_house(lambda house: rewind(house.database, consumer, at))
     typer.echo(f"{consumer} reads again from {at.isoformat()}")
+
+
+def facts_renumber() -> None:
+    """After a restore from a dump, with everything stopped: number the facts anew in the order they have."""
+    import asyncio
+
+    from temula.operations.configuration import configure
+    from temula.operations.restoring import renumber
+
+    typer.echo(f"{asyncio.run(renumber(configure()))} facts are numbered anew; start Temula again")
 
 
 def jobs_dead() -> None:

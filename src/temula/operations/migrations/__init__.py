@@ -8,6 +8,7 @@ import asyncpg
 import structlog
 
 from temula.kernel.errors import Misconfigured, Unavailable
+from temula.operations.restoring import refuse_restored
 
 log = structlog.get_logger()
 
@@ -42,6 +43,7 @@ async def apply(dsn: str, *, dry_run: bool = False) -> list[str]:
         await check_server(connection)
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
         missing = await _missing(connection)
+        await refuse_restored(connection)
         if missing and not dry_run:
             await _make_roles(connection)
             for migration in missing:

@@ -1,0 +1,25 @@
+"""Runs the benchmarks one after the other: `python -m benchmarks [name ...]`."""
+
+import importlib
+import pkgutil
+import sys
+
+import benchmarks
+
+HELPERS = {"__main__", "harness"}
+
+
+def main() -> None:
+    """Run those that are named, or all."""
+    names = [module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name not in HELPERS]
+    asked = sys.argv[1:] or names
+    if unknown := sorted(set(asked) - set(names)):
+        sys.stderr.write(f"benchmarks: there is no {unknown[0]}; there are: {', '.join(names)}\n")
+        sys.exit(2)
+    for name in asked:
+        print(f"\n== {name}")
+        importlib.import_module(f"benchmarks.{name}").main()
+
+
+if __name__ == "__main__":
+    main()
