@@ -2,6 +2,7 @@
 
 NotFound  x NoSuchCheckpoint   x NoSuchCheckIn
 Conflict  x CheckpointExists   x AlreadyUndone
+          x AlreadyUsed        x WrongEvent      never raised: their codes name refused scans
 """
 
 from temula.kernel.errors import Conflict, NotFound
@@ -29,3 +30,17 @@ class AlreadyUndone(Conflict):
     """The check-in was undone before."""
 
     code = "check_in_undone"
+
+
+class AlreadyUsed(Conflict):
+    """The ticket has admitted somebody; the answer tells who let them in, when and where."""
+
+    code = "ticket_already_used"
+    title = "The ticket is not admitted"
+
+
+class WrongEvent(Conflict):
+    """The ticket is for another event than the gate."""
+
+    code = "wrong_event"
+    title = "The ticket is not admitted"

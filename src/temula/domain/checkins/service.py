@@ -3,7 +3,14 @@
 import msgspec
 
 from temula.domain.checkins import store
-from temula.domain.checkins.errors import AlreadyUndone, CheckpointExists, NoSuchCheckIn, NoSuchCheckpoint
+from temula.domain.checkins.errors import (
+    AlreadyUndone,
+    AlreadyUsed,
+    CheckpointExists,
+    NoSuchCheckIn,
+    NoSuchCheckpoint,
+    WrongEvent,
+)
 from temula.domain.checkins.facts import AttendeeCheckedIn, CheckInCompleted
 from temula.domain.checkins.model import CheckIn, Checkpoint, Method, Scan
 from temula.domain.events import service as events
@@ -55,7 +62,7 @@ async def redeem(
     if ticket is None or found.refusal is not None:
         return await _refuse(uow, checkpoint, ticket, found.refusal or "ticket_not_found", found.detail)
     if ticket.event_id != checkpoint.event_id:
-        return await _refuse(uow, checkpoint, ticket, "wrong_event", "The ticket is for another event.")
+        return await _refuse(uow, checkpoint, ticket, WrongEvent.code, "The ticket is for another event.")
     # Tickets of a cancelled registration are voided a moment later, by whoever follows its facts.
     arrival = await registrations.arrive(uow, ticket.attendee_id)
     if arrival is Arrival.NOT_EXPECTED:
@@ -86,7 +93,7 @@ def _tell(uow: UnitOfWork, check_in: CheckIn, checkpoint: Checkpoint, *, first_e
 async def _used_before(uow: UnitOfWork, checkpoint: Checkpoint, ticket: Ticket) -> Scan:
     first = await store.standing(uow, ticket.id)
     where = await store.checkpoint(uow, first.checkpoint_id) if first else None
-    refused = await _refuse(uow, checkpoint, ticket, "ticket_already_used", "The ticket was used before.")
+    refused = await _refuse(uow, checkpoint, ticket, AlreadyUsed.code, "The ticket was used before.")
     return msgspec.structs.replace(refused, first=first, first_location=where.name if where else None)
 
 

@@ -1,6 +1,6 @@
 """Events and their ticket types: states and rules."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -47,12 +47,11 @@ class Event(msgspec.Struct, frozen=True):
     updated_at: datetime
 
     def checked(self) -> "Event":
-        """Give the event back, or say which field is not acceptable."""
+        """Give the event back with its times in UTC, or say which field is not acceptable."""
         require_text(self.name, "/name", 200)
         require_text(self.venue, "/venue", 300, empty=True)
         require_text(self.description, "/description", 10_000, empty=True)
-        require_aware(self.starts_at, "/starts_at")
-        require_aware(self.ends_at, "/ends_at")
+        starts_at, ends_at = require_aware(self.starts_at, "/starts_at"), require_aware(self.ends_at, "/ends_at")
         if self.ends_at < self.starts_at:
             raise InvalidInput("An event cannot end before it starts.", pointer="/ends_at")
         try:
@@ -62,7 +61,7 @@ class Event(msgspec.Struct, frozen=True):
                 "timezone must be a name of the IANA database, like Asia/Kuala_Lumpur.", pointer="/timezone"
             ) from None
         require_money(0, self.currency)
-        return self
+        return msgspec.structs.replace(self, starts_at=starts_at, ends_at=ends_at)
 
     def editable(self) -> "Event":
         """Give the event back unless it is archived."""
@@ -87,17 +86,16 @@ class TicketType(msgspec.Struct, frozen=True):
     created_at: datetime
 
     def checked(self) -> "TicketType":
-        """Give the ticket type back, or say which field is not acceptable."""
+        """Give the ticket type back with its times in UTC, or say which field is not acceptable."""
         require_text(self.name, "/name", 200)
         require_money(self.price, self.currency, "/price")
         if self.quota is not None and not 0 <= self.quota <= 10_000_000:
             raise InvalidInput("quota must be from 0 to 10,000,000, or null for no limit.", pointer="/quota")
-        for moment, pointer in ((self.sale_starts_at, "/sale_starts_at"), (self.sale_ends_at, "/sale_ends_at")):
-            if moment is not None:
-                require_aware(moment, pointer)
-        if self.sale_starts_at and self.sale_ends_at and self.sale_ends_at <= self.sale_starts_at:
+        starts_at = self.sale_starts_at and require_aware(self.sale_starts_at, "/sale_starts_at")
+        ends_at = self.sale_ends_at and require_aware(self.sale_ends_at, "/sale_ends_at")
+        if starts_at and ends_at and ends_at <= starts_at:
             raise InvalidInput("The sale must end after it starts.", pointer="/sale_ends_at")
-        return self
+        return msgspec.structs.replace(self, sale_starts_at=starts_at, sale_ends_at=ends_at)
 
     def refusal(self, wanted: int, now: datetime) -> NotOnSale | SoldOut:
         """Say why `wanted` of these cannot be had."""
@@ -118,12 +116,13 @@ def require_text(text: str, pointer: str, longest: int, *, empty: bool = False) 
         raise InvalidInput(f"This is longer than {longest} characters.", pointer=pointer)
 
 
-def require_aware(moment: datetime, pointer: str) -> None:
-    """Refuse a time without an offset, and years that other systems cannot carry."""
+def require_aware(moment: datetime, pointer: str) -> datetime:
+    """Give a time in UTC; refuse one without an offset, and years that other systems cannot carry."""
     if moment.tzinfo is None:
         raise InvalidInput("A time needs its offset, like 2026-11-23T10:15:00Z.", pointer=pointer)
     if not 2000 <= moment.year < 2200:
         raise InvalidInput("The year must be from 2000 to 2199.", pointer=pointer)
+    return moment.astimezone(UTC)
 
 
 def require_money(minor: int, currency: str, pointer: str = "/currency") -> Money:

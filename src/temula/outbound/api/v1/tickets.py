@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from temula.domain.checkins import service as checkins
+from temula.domain.checkins.errors import AlreadyUsed
 from temula.domain.checkins.model import Scan
 from temula.domain.tickets import service
 from temula.domain.tickets.model.paper import qr_svg
@@ -96,7 +97,7 @@ class Tickets(Controller):
             used = await checkins.standing(uow, ticket.id) if ticket else None
             reason, detail = found.refusal, found.detail
             if reason is None and used is not None:
-                reason, detail = "ticket_already_used", f"The ticket was used at {rfc3339(used.at)}."
+                reason, detail = AlreadyUsed.code, f"The ticket was used at {rfc3339(used.at)}."
             return ValidationView(
                 reason is None, reason, detail, ticket_view(ticket) if ticket else None,
                 check_in_view(used) if used else None,
