@@ -55,9 +55,10 @@ def migrate(
     """Bring the database's schema up to date, under a lock."""
     import asyncio
 
-    from temula.operations import migrations
+    from temula.operations import migrations, running
     from temula.operations.configuration import configure, owner_url
 
+    running.log_quietly()
     names = asyncio.run(migrations.apply(owner_url(configure()), dry_run=dry_run))
     verb = "would apply" if dry_run else "applied"
     typer.echo(f"{verb}: {', '.join(names)}" if names else "the schema is up to date")

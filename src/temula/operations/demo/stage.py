@@ -53,9 +53,10 @@ class Stage:
 
     def table(self, lines: Sequence[Line]) -> None:
         """Show what was sent, delivered and verified."""
-        table = Table("message", title="Webhooks", title_justify="left")
-        for name in ("expected", "sent", "delivered", "X-Temula-Signature", "Standard Webhooks"):
-            table.add_column(name, justify="right")
+        table = Table(title="Webhooks", title_justify="left")
+        table.add_column("message", no_wrap=True)
+        for name in ("expected", "sent", "delivered", "X-Temula-\nSignature", "Standard\nWebhooks"):
+            table.add_column(name, justify="right", no_wrap=True)
         for line in lines:
             agree = len(set(line[1:])) == 1
             table.add_row(line.type, *(str(number) for number in line[1:]), style=GOOD if agree else BAD)
