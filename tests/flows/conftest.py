@@ -1,6 +1,8 @@
-"""The walk, played once on the embedded PostgreSQL and once on one that is reached by its URL."""
+"""The walk, played once on the embedded PostgreSQL and once on one by URL; and `temula up` in processes of its own."""
 
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from tests.harness import house, receiver
 from tests.harness.by_url import by_url
 from tests.harness.house import Running
 from tests.harness.postgres import Postgres
+from tests.operations.processes import Programs
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +37,19 @@ async def walk(place: Running) -> AsyncIterator[Walk]:
         walk = Walk(place, await place.tenant(), hooks)
         await walk.play()
         yield walk
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """A data folder that every user can get to: root's PostgreSQL runs as another one."""
+    with tempfile.TemporaryDirectory(prefix="temula-flow-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made) / "var"
+
+
+@pytest.fixture(scope="module")
+async def programs() -> AsyncIterator[Programs]:
+    """Processes that end with the module."""
+    started = Programs()
+    yield started
+    await started.end()
