@@ -18,8 +18,10 @@ from temula.domain.connections import service as connections
 from temula.domain.organizations import service as organizations
 from temula.domain.organizations.model import Mode, Organization, Plan
 from temula.inbound.payments.stripe.manifest import MANIFEST
+from temula.kernel import jobs
 from temula.kernel.clock import Clock, rfc3339
 from temula.kernel.crypto import new_ring
+from temula.kernel.sql import Statement
 from temula.kernel.tenancy import Actor, system
 from temula.operations import app
 from temula.operations.serving import worker_loops
@@ -29,6 +31,10 @@ from temula.outbound.callers import service as callers
 from tests.harness.api import Api
 
 PATIENCE = 30.0
+HURRY = Statement("""
+UPDATE jobs SET run_at = $3, tries_left = CASE WHEN $4 THEN 1 ELSE tries_left END
+WHERE organization_id = $1 AND kind = $2 AND state = 'ready'
+""")
 
 
 class Tenant(NamedTuple):
@@ -129,6 +135,12 @@ class Running:
         async with self.web.post(url, json={"outcome": outcome}, headers={"Accept": "application/json"}) as answer:
             assert answer.status == status, await answer.text()
             return await answer.json()
+
+    async def hurry(self, tenant: Tenant, kind: str, *, last: bool = False) -> None:
+        """Let the time come for the tenant's waiting jobs of a kind; `last` makes it their last try."""
+        async with self.house.database.crossing("a test lets time pass") as uow:
+            await uow.run(HURRY, tenant.id, kind, uow.now, last)
+            uow.ring(jobs.TOPIC)
 
     async def fault(self, fault: str, tenant: Tenant | None = None, **options: object) -> None:
         """Order a fault at the stand-in; of one tenant's account if one is given."""

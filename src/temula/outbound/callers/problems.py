@@ -110,7 +110,7 @@ def on_temula_error(request: Request[Any, Any, Any], error: errors.TemulaError) 
     if isinstance(error, errors.Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="Temula"'
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("request.failed", code=error.code, detail=error.detail, path=request.url.path)
+        log.warning("request.failed", code=error.code, detail=error.detail, path=_place(request))
     pointer = error.pointer if isinstance(error, errors.InvalidInput) else None
     fields = [FieldError(error.detail, pointer)] if pointer else None
     return problem(
@@ -144,7 +144,7 @@ def on_unstorable_text(request: Request[Any, Any, Any], _error: Exception) -> Re
 
 def on_anything_else(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer a bug: the log has it whole, the caller gets its number."""
-    log.error("request.crashed", path=request.url.path, exc_info=error, level=logging.ERROR)
+    log.error("request.crashed", path=_place(request), exc_info=error, level=logging.ERROR)
     return _framework(request, 500)
 
 
@@ -153,6 +153,12 @@ def _framework(
 ) -> Response[bytes]:
     code, title, detail = FRAMEWORK[status]
     return problem(request, status=status, code=code, title=title, detail=detail, headers=headers)
+
+
+def _place(request: Request[Any, Any, Any]) -> str:
+    """Give the path for a log: the last part of a callback's address is as good as a password."""
+    path = request.url.path
+    return f"{path.rpartition('/')[0]}/..." if path.startswith("/in/") else path
 
 
 def _field(one: object) -> FieldError:
