@@ -1,6 +1,6 @@
 """Use cases of events: each checks, does, and tells."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import msgspec
@@ -43,6 +43,14 @@ async def locked(uow: UnitOfWork, event_id: str) -> Event:
     if (event := await store.lock(uow, event_id)) is None:
         raise NoSuchEvent(f"There is no event {event_id}.")
     return event
+
+
+async def require(uow: UnitOfWork, event_ids: Collection[str]) -> None:
+    """Raise `NoSuchEvent` for the first of these that is no event of the organization."""
+    there = await store.existing(uow, event_ids)
+    for event_id in event_ids:
+        if event_id not in there:
+            raise NoSuchEvent(f"There is no event {event_id}.")
 
 
 async def listed(uow: UnitOfWork, window: Window, *, state: EventState | None = None) -> Page[Event]:

@@ -1,5 +1,7 @@
 """Every SQL statement of events and ticket types."""
 
+from collections.abc import Collection
+
 from temula.domain.events.model import Event, TicketType
 from temula.kernel.database import UnitOfWork
 from temula.kernel.pages import Window
@@ -10,6 +12,7 @@ INSERT INTO events ({columns(Event)}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9
 """)
 GET = Statement(f"SELECT {columns(Event)} FROM events WHERE organization_id = $1 AND id = $2")
 LOCK = Statement(f"SELECT {columns(Event)} FROM events WHERE organization_id = $1 AND id = $2 FOR UPDATE")
+EXISTING = Statement("SELECT array_agg(id) FROM events WHERE organization_id = $1 AND id = ANY($2::text[])")
 LIST = Statement(f"""
 SELECT {columns(Event)} FROM events WHERE organization_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3
 """)
@@ -57,6 +60,11 @@ async def insert(uow: UnitOfWork, event: Event) -> None:
 async def get(uow: UnitOfWork, event_id: str) -> Event | None:
     """Find an event."""
     return await uow.row(Event, GET, uow.organization_id, event_id)
+
+
+async def existing(uow: UnitOfWork, event_ids: Collection[str]) -> frozenset[str]:
+    """Tell which of these there are."""
+    return frozenset(await uow.value(EXISTING, uow.organization_id, list(event_ids)) or ())
 
 
 async def lock(uow: UnitOfWork, event_id: str) -> Event | None:

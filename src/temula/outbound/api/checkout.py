@@ -54,9 +54,12 @@ class Checkout:
     ) -> Response[Any]:
         """Open another attempt at a pending registration's payment."""
         success, cancel = self._back(success_url, "paid"), self._back(cancel_url, "cancelled")
-        connection = await connections.resolve(self._database, act.actor, PAYMENTS)
+        connection = await self._connection(act)
 
         async def first(uow: UnitOfWork) -> str:
+            if isinstance(connection, Exception):
+                await service.get(uow, registration_id)
+                raise connection
             await service.want_again(uow, registration_id, connection, success_url=success, cancel_url=cancel)
             return registration_id
 

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from temula.domain.events import service as events
 from temula.kernel import following
 from temula.kernel.addresses import AddressPolicy, AddressRefused, check_url
 from temula.kernel.crypto import KeyRing
@@ -45,7 +46,8 @@ class Endpoints:
         sealed = self._ring.seal(secret.encode(), secret_context(uow.organization_id, identifier, "secret"))
         endpoint = Endpoint(
             uow.organization_id, identifier, self._checked_url(url), description, EndpointState.ENABLED, None,
-            self._checked_types(types), _checked_events(event_ids), sealed, None, None, 0, None, uow.now, uow.now,
+            self._checked_types(types), await _checked_events(uow, event_ids), sealed, None, None, 0, None, uow.now,
+            uow.now,
         )  # fmt: skip
         await store.insert(uow, endpoint)
         uow.audit("webhook_endpoint.create", endpoint.id, {"url": endpoint.url, "types": endpoint.types})
@@ -60,7 +62,7 @@ class Endpoints:
         if isinstance(types := changed.get("types"), list):
             changed["types"] = self._checked_types(types)
         if isinstance(event_ids := changed.get("event_ids"), list):
-            changed["event_ids"] = _checked_events(event_ids)
+            changed["event_ids"] = await _checked_events(uow, event_ids)
         after = msgspec.structs.replace(before, **changed)
         if after.state != before.state:
             after = msgspec.structs.replace(after, disabled_reason=None, failures=0, failing_since=None)
@@ -109,12 +111,13 @@ class Endpoints:
         return sorted(set(types))
 
 
-def _checked_events(event_ids: list[str]) -> list[str]:
+async def _checked_events(uow: UnitOfWork, event_ids: list[str]) -> list[str]:
     for n, event_id in enumerate(event_ids):
         try:
             EVENT.parse(event_id)
         except InvalidId as error:
             raise InvalidInput(str(error), pointer=f"/event_ids/{n}") from None
+    await events.require(uow, event_ids)
     return sorted(set(event_ids))
 
 
