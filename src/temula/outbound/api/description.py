@@ -108,6 +108,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "TicketTypeCreate": {"name": "General admission", "price": 5000, "quota": 100},
     "EndpointCreate": {"url": "https://hooks.temula.com/in", "types": ["registration.*", "check_in.completed"]},
 }  # fmt: skip
+# A write that changes nothing needs no key.
+LOOKS = {"validate"}
 # What can be changed only as it was seen.
 GUARDED = {"updateEvent", "deleteEvent", "publishEvent", "archiveEvent"}
 
@@ -134,23 +136,24 @@ def document(app: Litestar) -> dict[str, Any]:
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     responses, parameters = operation["responses"], operation.setdefault("parameters", [])
     guarded, raw = operation["operationId"] in GUARDED, path.endswith(("/pdf", "/qr"))
+    writes = method != "get" and operation["operationId"] not in LOOKS
     refusals = set(ALWAYS)
     refusals.update(("404",) if "{" in path or method != "get" else ())
     refusals.update(("400", "413", "415") if "requestBody" in operation else ())
-    refusals.update(("409",) if method != "get" else ())
+    refusals.update(("409",) if writes else ())
     refusals.update(("412",) if guarded else ())
     responses.pop("400", None)
     for status, answer in responses.items():
         answer["headers"] = _headers("RateLimit", "RateLimit-Policy", "X-Request-Id")
         if not raw and status != "204":
             answer["headers"] |= _headers("ETag")
-        if method != "get":
+        if writes:
             answer["headers"] |= _headers("Idempotent-Replayed")
     if "204" in responses:
         del responses["204"]["content"]
-    if method != "get":
+    if writes:
         parameters += [IDEMPOTENCY_KEY, *([IF_MATCH] if guarded else [])]
-    elif not raw:
+    elif method == "get" and not raw:
         parameters.append(IF_NONE_MATCH)
         responses["304"] = {"description": "Nothing new", "headers": _headers("ETag")}
     responses.update((status, _problem(status)) for status in sorted(refusals))
