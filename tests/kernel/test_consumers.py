@@ -84,6 +84,21 @@ async def test_a_dead_holder_is_taken_over_when_its_lease_is_over_and_cannot_mov
         assert heir.got == list(range(6))
 
 
+async def test_a_killed_holder_is_taken_over_at_once(owner_url: str, timed: Database) -> None:
+    """A lease ends with the connection of the process that holds it: nobody waits for what was killed."""
+    actor = await ground.organization(timed)
+    await tell(timed, actor, *range(3))
+    async with another(owner_url, timed) as elsewhere:
+        killed, heir = Reader(timed), Reader(elsewhere)
+        killed.going.clear()
+        async with serving(killed.loop):
+            await holds(lambda: killed.got == [0, 1, 2])
+            await timed.bell.close()  # as the system does for a process that is killed
+            async with serving(heir.loop):
+                await holds(lambda: heir.got == [0, 1, 2])
+            killed.going.set()
+
+
 async def test_a_holder_that_ends_well_is_followed_at_once(owner_url: str, timed: Database) -> None:
     """A lease is given back at the end: nobody waits for it to run out."""
     actor = await ground.organization(timed)

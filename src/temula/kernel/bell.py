@@ -1,9 +1,11 @@
 """Wake-ups between processes over LISTEN/NOTIFY: a hint only. A lost one costs a reader its poll interval, no data.
 
 Rung outside the transaction on purpose: NOTIFY inside it would serialize all commits on one lock in PostgreSQL.
+The same connection shows that the process lives: it holds an advisory lock, which ends with it, however it ends.
 """
 
 import asyncio
+import secrets
 from collections import defaultdict
 from contextlib import suppress
 
@@ -23,10 +25,13 @@ class Bell:
         self._to_ring: set[str] = set()
         self._rung = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._tried = asyncio.Event()
+        self.presence = secrets.randbits(63)
 
     async def open(self) -> None:
-        """Start listening; connection trouble later heals by itself."""
+        """Start listening, and be seen to live; connection trouble heals by itself."""
         self._task = asyncio.create_task(self._serve(), name="bell")
+        await self._tried.wait()
 
     async def close(self) -> None:
         """Stop listening."""
@@ -61,15 +66,19 @@ class Bell:
             try:
                 await self._listen()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                self._tried.set()
                 log.warning("bell.lost", error=type(error).__name__)
                 await asyncio.sleep(0.5)
 
     async def _listen(self) -> None:
         connection = await asyncpg.connect(self._dsn, server_settings={"application_name": "temula-bell"})
         try:
+            # Shared, so that the session of a connection that we lost does not keep us waiting.
+            await connection.execute("SELECT pg_advisory_lock_shared($1)", self.presence)
             await connection.add_listener(CHANNEL, lambda _c, _pid, _channel, topic: self._wake(str(topic)))
             # A connection that ends is noticed at once: the next statement fails, and we listen anew.
             connection.add_termination_listener(lambda _connection: self._rung.set())
+            self._tried.set()
             while True:
                 await self._rung.wait()
                 self._rung.clear()

@@ -42,10 +42,16 @@ class Cursor(msgspec.Struct, frozen=True):
     updated_at: datetime
 
 
+# A lease ends in time, or at once with the connection of who holds it: whoever was killed keeps nobody waiting.
 CLAIM = Statement("""
-INSERT INTO fact_consumers AS c (name, leased_until) VALUES ($1, $2::timestamptz + make_interval(secs => $3))
-ON CONFLICT (name) DO UPDATE SET leased_until = excluded.leased_until, fence = c.fence + 1, updated_at = $2
-    WHERE c.leased_until <= $2
+INSERT INTO fact_consumers AS c (name, leased_until, holder)
+VALUES ($1, $2::timestamptz + make_interval(secs => $3), $4)
+ON CONFLICT (name) DO UPDATE SET leased_until = excluded.leased_until, holder = excluded.holder, fence = c.fence + 1,
+    updated_at = $2
+    WHERE c.leased_until <= $2 OR NOT EXISTS (
+        SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+        WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.objsubid = 1
+            AND l.classid::bigint << 32 | l.objid::bigint = c.holder)
 RETURNING name, transaction, position, fence, updated_at
 """)
 
@@ -124,7 +130,7 @@ class ConsumerLoop:
 
     async def _hold_and_read(self, stop: asyncio.Event, ring: asyncio.Event, poll: float) -> None:
         async with self._database.crossing(f"consumer {self._consumer.name} takes its lease") as uow:
-            cursor = await uow.row(Cursor, CLAIM, self._consumer.name, uow.now, LEASE)
+            cursor = await uow.row(Cursor, CLAIM, self._consumer.name, uow.now, LEASE, self._database.bell.presence)
         if cursor is None:
             return
         after, renewed = Position(cursor.transaction, cursor.position), self._database.clock.monotonic()

@@ -69,9 +69,11 @@ CREATE TABLE fact_consumers (
     position bigint NOT NULL DEFAULT 0,
     fence bigint NOT NULL DEFAULT 1,
     leased_until timestamptz NOT NULL,
+    holder bigint NOT NULL DEFAULT 0,
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE fact_consumers IS 'retention=platform personal=none';
+COMMENT ON COLUMN fact_consumers.holder IS 'The advisory lock that who reads now holds as long as it is connected.';
 SELECT temula_platform_wall('fact_consumers');
 
 -- A follower's effect and its row here are one transaction: a fact that is read again after a crash or a rewind does
