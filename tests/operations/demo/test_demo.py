@@ -2,8 +2,9 @@
 
 import io
 import json
+import signal
 import sys
-from asyncio.subprocess import PIPE, create_subprocess_exec
+from asyncio.subprocess import PIPE, Process, create_subprocess_exec
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from temula.kernel.errors import Unavailable
 from temula.operations.demo import Access, perform
 from temula.operations.demo.stage import Stage
 from tests.harness import house
-from tests.harness.house import Running, Tenant, free_port
+from tests.harness.house import Running, Tenant, free_port, until
 from tests.harness.postgres import Postgres
 
 
@@ -27,6 +28,12 @@ class Screen:
     @property
     def text(self) -> str:
         return self._file.getvalue()
+
+
+async def demo(folder: Path, *options: str) -> Process:
+    """`temula demo` in a process of its own."""
+    command = (sys.executable, "-m", "temula.operations.cli", "demo", *options)
+    return await create_subprocess_exec(*command, env={"TEMULA_DATA_DIR": str(folder)}, stdout=PIPE, stderr=PIPE)
 
 
 async def test_all_is_sent_delivered_and_verified(temula: Running, tenant: Tenant) -> None:
@@ -66,14 +73,28 @@ async def test_a_token_of_another_server_is_said_before_anything_happens(temula:
         await perform(access, Screen().stage)
 
 
+async def test_ctrl_c_cleans_up(temula: Running, tenant: Tenant, tmp_path: Path) -> None:
+    """Interrupted between two acts it removes its webhook endpoint and ends with 130."""
+    (tmp_path / "quickstart.json").write_text(json.dumps({"base_url": temula.base_url, "token": tenant.token}))
+    process = await demo(tmp_path, "--pause", "0.5")
+
+    async def added() -> bool:
+        return len(await tenant.api.every("/webhooks/endpoints")) == 1
+
+    await until(added)
+    process.send_signal(signal.SIGINT)
+    await process.communicate()
+    assert process.returncode == 130
+    assert await tenant.api.every("/webhooks/endpoints") == []
+
+
 @pytest.mark.parametrize("started_before", [False, True], ids=["never", "stopped"])
 async def test_without_a_server_it_is_one_line(tmp_path: Path, *, started_before: bool) -> None:
     """`temula demo` with no server running is one line on standard error and exit code 2."""
     if started_before:
         quickstart = {"base_url": f"http://localhost:{free_port()}", "token": "tml_test_x"}
         (tmp_path / "quickstart.json").write_text(json.dumps(quickstart))
-    command = (sys.executable, "-m", "temula.operations.cli", "demo")
-    process = await create_subprocess_exec(*command, env={"TEMULA_DATA_DIR": str(tmp_path)}, stdout=PIPE, stderr=PIPE)
+    process = await demo(tmp_path)
     out, err = await process.communicate()
     assert process.returncode == 2, err
     assert out == b""
