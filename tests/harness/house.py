@@ -31,6 +31,7 @@ from temula.outbound.callers import service as callers
 from tests.harness.api import Api
 
 PATIENCE = 30.0
+PUBLIC_URL = "https://api.temula.example.com"  # the own host of tests/testdata/ssrf_cases.json
 HURRY = Statement("""
 UPDATE jobs SET run_at = $3, tries_left = CASE WHEN $4 THEN 1 ELSE tries_left END
 WHERE organization_id = $1 AND kind = $2 AND state = 'ready'
@@ -166,7 +167,9 @@ def free_port() -> int:
 def configuration(
     owner_url: str, folder: Path, *, port: int = 8080, stripe_url: str | None = None, production: bool = False
 ) -> Configuration:
-    server = ServerSettings(port=port, environment="production" if production else "sandbox")
+    server = ServerSettings(port=port)
+    if production:
+        server = ServerSettings(port=port, environment="production", public_url=PUBLIC_URL)
     return Configuration(
         DatabaseSettings(url=owner_url), server, KeySettings(ring=new_ring().dump().decode()),
         DataSettings(dir=str(folder)), ProviderSettings(stripe_sandbox_url=stripe_url),
@@ -175,13 +178,16 @@ def configuration(
 
 @asynccontextmanager
 async def running(
-    owner_url: str, folder: Path, *, clock: Clock | None = None, worker: bool = True, production: bool = False
-) -> AsyncIterator[Running]:
-    """API, worker loops and stand-in, all in this process."""
+    owner_url: str, folder: Path, *, clock: Clock | None = None, worker: bool = True, production: bool = False,
+    ring: Path | None = None,
+) -> AsyncIterator[Running]:  # fmt: skip
+    """API, worker loops and stand-in, all in this process; `ring` is the key ring's file, if it is to have one."""
     emulator = StripeEmulator(retries=Retries(first=0.2, cap=1.0))
     await emulator.start()
     port = free_port()
     asked = configuration(owner_url, folder, port=port, stripe_url=emulator.base_url, production=production)
+    if ring is not None:
+        asked = asked._replace(keys=KeySettings(file=str(ring)))
     try:
         async with opened(asked, clock=clock) as house, aiohttp.ClientSession() as web, _served(house, port):
             stop = asyncio.Event()
