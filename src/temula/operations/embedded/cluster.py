@@ -117,7 +117,7 @@ def _reachable(programs: Programs, home: Path, owner: Owner) -> Programs:
     folder = owners.barrier(programs.folder / "postgres", owner)
     if folder is None:
         return programs
-    if not programs.movable:
+    if not programs.parts:
         raise EmbeddedPostgresError(
             f"{programs} in {programs.folder} cannot be run by {owner.name}, who cannot pass through {folder}: set "
             f"{finding.VARIABLE} to programs that everybody can run."
@@ -126,12 +126,13 @@ def _reachable(programs: Programs, home: Path, owner: Owner) -> Programs:
     if not copy.exists():
         draft = home / "programs.new"
         shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(programs.folder.parent, draft, symlinks=True)
+        for part in programs.parts:
+            shutil.copytree(part, draft / part.name, symlinks=True, ignore=shutil.ignore_patterns("include", "*.pyc"))
         _open_to_all(draft)
         for old in home.glob("programs-*"):
             shutil.rmtree(old)
         draft.rename(copy)
-    return programs._replace(folder=copy / "bin")
+    return programs._replace(folder=copy / programs.folder.relative_to(programs.parts[0].parent))
 
 
 def _open_to_all(folder: Path) -> None:

