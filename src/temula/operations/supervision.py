@@ -98,13 +98,14 @@ class Supervisor:
 
 def _end_leftover(note: Path) -> None:
     try:
-        number, birth = note.read_text().split()
-    except ValueError:  # half written
+        written, birth = note.read_text().split()
+        number = int(written)
+    except ValueError:  # it was cut short, by a full disk say
         return
     deadline = time.monotonic() + LEFTOVER_LIMIT
-    while children.birth(int(number)) == birth and time.monotonic() < deadline:
+    while children.birth(number) == birth and time.monotonic() < deadline:
         with suppress(ProcessLookupError):
-            os.kill(int(number), signal.SIGKILL)
+            os.kill(number, signal.SIGKILL)
         time.sleep(0.01)
     note.unlink(missing_ok=True)
 

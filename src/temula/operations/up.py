@@ -72,10 +72,12 @@ async def _fail_when(up: Up, database: _Database) -> None:
 async def _until_first(*coroutines: Coroutine[Any, Any, Any]) -> None:
     """Run all until the first one ends, then cancel the others; an error of the first is raised."""
     tasks = [asyncio.ensure_future(one) for one in coroutines]
-    done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in waiting:
-        task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
         task.result()
 

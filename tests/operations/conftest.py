@@ -1,0 +1,50 @@
+"""What tests of the operations share: programs to start, a folder that every user can get to, and free ports."""
+
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.operations.processes import Programs
+
+
+@pytest.fixture
+async def programs() -> AsyncIterator[Programs]:
+    started = Programs()
+    yield started
+    await started.end()
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """Unlike pytest's own, which only their maker can get into, while root's PostgreSQL runs as another user."""
+    place = Path(tempfile.mkdtemp(prefix="temula-test-"))
+    place.chmod(0o755)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with open_folder() as place:
+        yield place
+
+
+@pytest.fixture(scope="session")
+def folder_of_the_run() -> Iterator[Path]:
+    with open_folder() as place:
+        yield place
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        found: int = probe.getsockname()[1]
+        return found
