@@ -232,7 +232,7 @@ async def test_a_dead_workers_job_is_taken_over_and_its_late_outcome_changes_not
         async with timed.crossing("the first worker was not dead after all") as uow:
             assert await uow.run(jobs.RENEW, *mine, jobs.LEASE, uow.now) == 0
             assert await uow.run(jobs.FAIL, *mine, 1.0, "too late", uow.now) == 0
-            assert await uow.run(jobs.FINISH, *mine) == 0
+            assert await uow.run(jobs.FINISH, *([one] for one in mine)) == 0
         assert await kept(owner_url) == [("running", 2, "its worker died, or stood still")]
         end.set()
         await until_kept(owner_url, [])

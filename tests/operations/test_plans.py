@@ -114,7 +114,7 @@ HOT = (
     Hot("fact by id", following.GET, (BIG, id_("msg")), {"facts_id"}),
     Hot("followed before", following.FOLLOWED, (BIG, "tickets", id_("msg")), {"followed_facts_pkey"}),
     Hot("claim jobs", jobs.CLAIM, (8, 30.0, NOW), {"jobs_due", "jobs_pkey"}, CROSSING),
-    Hot("finish a job", jobs.FINISH, (BIG, id_("job"), 1), {"jobs_pkey"}, CROSSING),
+    Hot("finish a job", jobs.FINISH, ([BIG], [id_("job")], [1]), {"jobs_pkey"}, CROSSING),
     Hot("claim deliveries", webhooks.CLAIM, (64, 30.0, NOW, [id_("whe", 7)]),
         {"webhook_deliveries_due", "webhook_deliveries_pkey", "facts_id"}, CROSSING),
     Hot("attempts of a delivery", webhooks.ATTEMPTS, (BIG, id_("dlv")), {"webhook_attempts_delivery"}),

@@ -91,7 +91,10 @@ UPDATE jobs SET run_at = $5::timestamptz + make_interval(secs => $4)
 WHERE organization_id = $1 AND id = $2 AND tries = $3 AND state = 'running'
 """)
 
-FINISH = Statement("DELETE FROM jobs WHERE organization_id = $1 AND id = $2 AND tries = $3")
+FINISH = Statement("""
+DELETE FROM jobs USING unnest($1::text[], $2::text[], $3::int[]) AS done (organization_id, id, tries)
+WHERE jobs.organization_id = done.organization_id AND jobs.id = done.id AND jobs.tries = done.tries
+""")
 
 FAIL = Statement("""
 UPDATE jobs SET state = CASE WHEN tries_left <= 1 THEN 'dead' ELSE 'ready' END, tries_left = tries_left - 1,

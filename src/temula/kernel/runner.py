@@ -47,11 +47,13 @@ class Timed(NamedTuple):
 class JobRunner:
     """One worker's loop over the job table."""
 
-    def __init__(self, database: Database, handlers: Mapping[str, AnyHandler], *, at_once: int = 8) -> None:
+    def __init__(self, database: Database, handlers: Mapping[str, AnyHandler], *, at_once: int = 32) -> None:
         self._database = database
         self._handlers = handlers
         self._at_once = at_once
         self._running: set[asyncio.Task[None]] = set()
+        self._done: list[jobs.Claimed] = []
+        self._recording = asyncio.Lock()
 
     async def serve(self, stop: asyncio.Event, *, poll: float = 1.0) -> None:
         """Run jobs until `stop` is set, then let the running ones end."""
@@ -95,11 +97,21 @@ class JobRunner:
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is recorded and retried
             await self._failed(claimed, error)
         else:
-            with suppress(TemulaError):  # the lease runs out and the job, written to run twice, runs again
-                async with self._database.crossing("a job is done") as uow:
-                    await uow.run(jobs.FINISH, claimed.organization_id, claimed.id, claimed.tries)
+            await self._finished(claimed)
         finally:
             renewing.cancel()
+
+    async def _finished(self, claimed: jobs.Claimed) -> None:
+        """Record that a job is done, together with those that are done while an earlier record is being written."""
+        self._done.append(claimed)
+        async with self._recording:
+            done, self._done = self._done, []
+            if not done:  # somebody before us has recorded ours
+                return
+            outcomes = ([one.organization_id for one in done], [one.id for one in done], [one.tries for one in done])
+            with suppress(TemulaError):  # the leases run out and the jobs, written to run twice, run again
+                async with self._database.crossing("jobs are done") as uow:
+                    await uow.run(jobs.FINISH, *outcomes)
 
     async def _renew(self, claimed: jobs.Claimed) -> None:
         while True:
