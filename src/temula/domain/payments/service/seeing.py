@@ -67,7 +67,8 @@ async def _see_attempt(uow: UnitOfWork, connection: Connection, seen: PaymentObs
     if seen.decline is not None:
         attempt = await _declined(uow, payment, attempt, seen)
     step = advance(attempt.state, payment.money, seen)
-    if step.state is PaymentState.SUCCEEDED and payment.state == PaymentState.SUCCEEDED:
+    paid_before = payment.state == PaymentState.SUCCEEDED and attempt.state != PaymentState.SUCCEEDED
+    if paid_before and step.state is PaymentState.SUCCEEDED:
         # Two attempts were paid. The second is money we owe back: a person decides.
         step = Step(PaymentState.NEEDS_REVIEW, "paid twice")
     if step.state == attempt.state:
