@@ -36,6 +36,11 @@ class Arrival(NamedTuple):
         Webhook(secret).verify(self.body, self.headers)
         return hmac.compare_digest(ours, self.headers["x-temula-signature"])
 
+    def plainly_signed_by(self, secret: str) -> bool:
+        """`X-Temula-Signature` fits, whatever the time of the attempt."""
+        ours = hmac.new(secret.encode(), self.body, hashlib.sha256).hexdigest()
+        return hmac.compare_digest(ours, self.headers["x-temula-signature"])
+
 
 def secret_of(text: str) -> bytes:
     return base64.b64decode(text.removeprefix("whsec_"))

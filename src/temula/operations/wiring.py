@@ -30,6 +30,7 @@ from temula.kernel.runner import AnyHandler, Timed
 from temula.kernel.tenancy import system
 from temula.operations import catalogue, retention
 from temula.operations.configuration import Configuration, key_ring, owner_url
+from temula.operations.settings import ServerSettings
 from temula.outbound.callers.service import Callers
 from temula.outbound.console.service import Deliveries, Sent
 from temula.outbound.webhooks import service as webhooks
@@ -150,9 +151,16 @@ def built(configuration: Configuration, database: Database, http: Http) -> House
     ring, providers = key_ring(configuration), registry.find()
     url = configuration.providers.stripe_sandbox_url
     gateways = Connectors(providers, http, {"stripe": url} if url else {})
-    policy = AddressPolicy(allow_loopback=not configuration.server.production)
+    policy = address_policy(configuration.server)
     types = frozenset(fact.TYPE for fact in catalogue.public_facts())
     return House(
         configuration, database, ring, http, providers, gateways, Door(database, ring, providers), Callers(database),
         Endpoints(ring, policy, types), PublicKeys(), policy,
     )  # fmt: skip
+
+
+def address_policy(server: ServerSettings) -> AddressPolicy:
+    """Give what is dialled for customers: in production never ourselves, elsewhere this machine as well."""
+    if not server.production:
+        return AddressPolicy(allow_loopback=True)
+    return AddressPolicy(own_hosts=frozenset({urlsplit(server.base_url).hostname or ""}))

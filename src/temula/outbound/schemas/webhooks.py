@@ -65,7 +65,7 @@ class EndpointPage(msgspec.Struct, frozen=True):
 
 
 class DeliveryView(msgspec.Struct, frozen=True):
-    """One message for one endpoint."""
+    """One message for one endpoint; `next_attempt_at` is null once it is over and while its endpoint takes nothing."""
 
     id: str
     endpoint_id: str
@@ -74,6 +74,7 @@ class DeliveryView(msgspec.Struct, frozen=True):
     state: str
     attempts: int
     replay: int
+    next_attempt_at: datetime | None
     created_at: datetime
     finished_at: datetime | None
 

@@ -6,7 +6,7 @@ import hmac
 import random
 import secrets
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
@@ -102,8 +102,15 @@ class Delivery(msgspec.Struct, frozen=True):
     state: DeliveryState
     attempts: int
     replay: int
+    next_at: datetime
     created_at: datetime
     finished_at: datetime | None
+
+    @property
+    def next_attempt_at(self) -> datetime | None:
+        """When it is tried next, if a time is set: not once it is over, and not while its endpoint takes nothing."""
+        waits = self.state != DeliveryState.PENDING or self.next_at.year == MAXYEAR
+        return None if waits else self.next_at
 
 
 class Latest(msgspec.Struct, frozen=True):

@@ -181,7 +181,16 @@ def _with_secret(e: Endpoint, secret: str) -> EndpointWithSecret:
 def delivery_view(d: Delivery) -> DeliveryView:
     """Show a delivery."""
     return DeliveryView(
-        d.id, d.endpoint_id, d.message_id, d.type, d.state, d.attempts, d.replay, d.created_at, d.finished_at
+        d.id,
+        d.endpoint_id,
+        d.message_id,
+        d.type,
+        d.state,
+        d.attempts,
+        d.replay,
+        d.next_attempt_at,
+        d.created_at,
+        d.finished_at,
     )
 
 
