@@ -9,15 +9,17 @@ from temula.kernel.clock import ManualClock
 from temula.kernel.database import Database
 from tests.harness import house, postgres, receiver
 from tests.harness.house import Running, Tenant
+from tests.harness.places import open_folder
 from tests.harness.postgres import Postgres
 from tests.harness.receiver import Receiver
 
 
 @pytest.fixture(scope="session")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Postgres]:
+async def server() -> AsyncIterator[Postgres]:
     """The run's PostgreSQL: embedded, or the one that TEMULA_TEST_DATABASE_URL names."""
-    async with postgres.running(tmp_path_factory.mktemp("postgres") / "server") as running:
-        yield running
+    with open_folder() as folder:
+        async with postgres.running(folder / "server") as running:
+            yield running
 
 
 @pytest.fixture

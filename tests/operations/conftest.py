@@ -1,14 +1,12 @@
 """What tests of the operations share: programs to start, a folder that every user can get to, and free ports."""
 
-import shutil
 import socket
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.harness.places import open_folder
 from tests.operations.processes import Programs
 
 
@@ -17,17 +15,6 @@ async def programs() -> AsyncIterator[Programs]:
     started = Programs()
     yield started
     await started.end()
-
-
-@contextmanager
-def open_folder() -> Iterator[Path]:
-    """Unlike pytest's own, which only their maker can get into, while root's PostgreSQL runs as another user."""
-    place = Path(tempfile.mkdtemp(prefix="temula-test-"))
-    place.chmod(0o755)
-    try:
-        yield place
-    finally:
-        shutil.rmtree(place)
 
 
 @pytest.fixture
