@@ -23,7 +23,7 @@ class Screen:
 
     def __init__(self) -> None:
         self._file = io.StringIO()
-        self.stage = Stage(Console(file=self._file, highlight=False, markup=False, soft_wrap=True, width=80))
+        self.stage = Stage(Console(file=self._file, highlight=False, markup=False, width=80))
 
     @property
     def text(self) -> str:

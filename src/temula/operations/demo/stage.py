@@ -7,17 +7,18 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from temula.operations.demo.reckoning import Arrival, Line
 
-GOOD, BAD, SOFT = "green", "bold red", "dim"
+GOOD, BAD = "green", "bold red"
 
 
 class Stage:
     """Lines that can be read anywhere; on a terminal a bar below them shows how far the demo is."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False, markup=False, soft_wrap=True)
+        self._console = console or Console(highlight=False, markup=False)
         self._webhooks = 0
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[webhooks]}"),
@@ -37,11 +38,11 @@ class Stage:
     def act(self, number: int, of: int, title: str) -> None:
         """Begin an act."""
         self._bar.update(self._task, description=title, completed=number - 1, total=of)
-        self._console.print(f"\n{number}/{of} {title}", style="bold")
+        self._line(f"\n{number}/{of} {title}", "bold")
 
     def say(self, line: str) -> None:
         """Tell what came of something."""
-        self._console.print(f"    {line}")
+        self._line(f"    {line}")
 
     def webhook(self, arrival: Arrival) -> None:
         """Show a webhook at the moment it arrives."""
@@ -49,7 +50,7 @@ class Stage:
         self._bar.update(self._task, webhooks=f"{self._webhooks} webhooks")
         signatures = f"X-Temula-Signature {_held(arrival.by_temula)}, Standard Webhooks {_held(arrival.by_standard)}"
         style = GOOD if arrival.verified else BAD
-        self._console.print(f"    <- webhook {arrival.type:<22} {signatures}", style=style)
+        self._line(f"    <- webhook {arrival.type:<22} {signatures}", style)
 
     def table(self, lines: Sequence[Line]) -> None:
         """Show what was sent, delivered and verified."""
@@ -64,17 +65,21 @@ class Stage:
         table.add_section()
         table.add_row("all", *(str(total) for total in totals), style="bold")
         self._console.print()
-        self._console.print(table, soft_wrap=False)
+        self._console.print(table)
 
     def good(self, line: str) -> None:
         """End well."""
-        self._console.print(f"\n{line}", style=GOOD)
+        self._line(f"\n{line}", GOOD)
 
     def bad(self, lines: Sequence[str]) -> None:
         """Say what is not as it should be."""
-        self._console.print("\nNot as it should be:", style=BAD)
+        self._line("\nNot as it should be:", BAD)
         for line in lines:
-            self._console.print(f"  - {line}", style=BAD)
+            self._line(f"  - {line}", BAD)
+
+    def _line(self, text: str, style: str = "") -> None:
+        # The style is the text's own: given to `print`, it would colour the bar as well.
+        self._console.print(Text(text, style), soft_wrap=True)
 
 
 def _held(good: bool) -> str:  # noqa: FBT001 - it reads as what it is
