@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from temula.kernel.ids import AUDIT
+from temula.kernel.ids import AUDIT, OrganizationId
 from temula.kernel.sql import Statement, columns
 from temula.kernel.tenancy import Actor
 
@@ -40,12 +40,23 @@ class StoredEntry(msgspec.Struct, frozen=True):
     hash: bytes
 
 
+class Head(msgspec.Struct, frozen=True):
+    """How long an organization's chain is and what it ends with; the application cannot change it."""
+
+    organization_id: OrganizationId
+    sequence: int
+    hash: bytes
+
+
 CHAIN = Statement(f"""
 SELECT {columns(StoredEntry)} FROM audit_entries
 WHERE organization_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3
 """)
 
-HEADS = Statement("SELECT organization_id FROM audit_heads ORDER BY organization_id")
+HEAD = Statement(f"SELECT {columns(Head)} FROM audit_heads WHERE organization_id = $1")
+
+# All of them, and not only those with a head: the entries of one whose head is gone must not be out of sight.
+AUDITED = Statement("SELECT organization_id FROM organizations ORDER BY organization_id")
 
 
 def arguments(entries: Sequence[Entry], actor: Actor, now: datetime) -> tuple[object, ...]:
