@@ -9,6 +9,7 @@ import stripe
 
 from temula.inbound.kit.client import ProviderClient
 from temula.inbound.payments.stripe.payloads import Intent, Refund, Session
+from temula.kernel.http import TransactionOpen
 from temula.kernel.providers import (
     BadCredentials,
     Declined,
@@ -123,7 +124,7 @@ async def _asked(call: Awaitable[Any], shape: type[P]) -> P:
     try:
         answer = await call
         return msgspec.convert(answer.to_dict(), shape)
-    except ProviderError:
+    except (ProviderError, TransactionOpen):
         raise
     except stripe.StripeError as error:
         _raise_ours(error)
