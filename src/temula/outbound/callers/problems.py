@@ -93,7 +93,7 @@ def problem(
     request_id = request.scope["state"].get("request_id") or new_request_id()
     named = {"Cache-Control": "no-store", "X-Request-Id": request_id, **(headers or {})}
     body = Problem(
-        f"{DOCUMENTED_AT}#{code}", title, status, detail, code, request.url.path, request_id, fields or [],
+        f"{DOCUMENTED_AT}#{code}", title, status, detail, code, _place(request), request_id, fields or [],
         dict(extra or {}),
     )  # fmt: skip
     return Response(msgspec.json.encode(body), status_code=status, media_type=PROBLEM_JSON, headers=named)
@@ -156,9 +156,9 @@ def _framework(
 
 
 def _place(request: Request[Any, Any, Any]) -> str:
-    """Give the path for a log: the last part of a callback's address is as good as a password."""
+    """Give the path to show: what follows kind, provider and mode in a callback's address is as good as a password."""
     path = request.url.path
-    return f"{path.rpartition('/')[0]}/..." if path.startswith("/in/") else path
+    return "/".join([*path.split("/")[:5], "..."]) if path.startswith("/in/") else path
 
 
 def _field(one: object) -> FieldError:
