@@ -61,7 +61,7 @@ async def _measure(running: Served) -> None:
     await pool.close()
 
 
-def _inserting(pool: asyncpg.Pool, door: Door, bodies: list[bytes]):  # type: ignore[no-untyped-def]
+def _inserting(pool: asyncpg.Pool, door: Door, bodies: list[bytes]):
     async def insert(number: int) -> None:
         now = datetime.now(UTC)
         await pool.execute(

@@ -17,7 +17,7 @@ async def lapse(shop: Shop, registration: dict[str, Any]) -> None:
 
     database = shop.temula.house.database
     async with database.crossing("a test lets a hold run out") as uow:
-        await uow.run(LAPSE, shop.tenant.id, uow.now, registration["id"])  # type: ignore[arg-type]
+        await uow.run(LAPSE, shop.tenant.id, uow.now, registration["id"])
     await service.expire_holds(database)
     await shop.becomes(registration, "cancelled")
 

@@ -32,7 +32,7 @@ async def platform(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -
 async def _connect_platform(running: Running) -> None:
     door = connections.new_token()
     url = f"{running.base_url}/in/payments/stripe/sandbox/{door}"
-    client = running.stripe(Tenant(None, "", running.api(None), PLATFORM_KEY))  # type: ignore[arg-type]
+    client = running.stripe(Tenant(None, "", running.api(None), PLATFORM_KEY))
     wanted: Any = {"url": url, "enabled_events": list(MANIFEST.callbacks)}
     endpoint = await client.v1.webhook_endpoints.create_async(wanted)
     credentials = {"secret_key": PLATFORM_KEY, "webhook_secret": str(endpoint.secret)}

@@ -69,10 +69,10 @@ def test_charge_there_and_back(money: Money, organization: str, attempt: str, re
         description="d", success_url="https://a.test", cancel_url="https://b.test", wanted_at=at, expires_at=at,
     )  # fmt: skip
     sent = mapping.to_session(wish)
-    (item,) = sent["line_items"]  # type: ignore[misc]
+    (item,) = sent["line_items"]
     theirs = Session(
         "cs_1", "complete", "paid", item["price_data"]["unit_amount"] * item["quantity"],
-        item["price_data"]["currency"], sent["client_reference_id"], "pi_1", None, sent["metadata"],  # type: ignore[arg-type]
+        item["price_data"]["currency"], sent["client_reference_id"], "pi_1", None, sent["metadata"],
     )  # fmt: skip
     seen = mapping.seen_session(theirs, "evt_1")
     assert (seen.organization_id, seen.attempt_id, seen.money) == (organization, attempt, money)
@@ -89,8 +89,8 @@ def test_refund_there_and_back(money: Money, organization: str, refund: str, rea
         reason=reason,
     )  # fmt: skip
     sent = mapping.to_refund(wish)
-    assert all(len(value) <= 500 for value in sent["metadata"].values())  # type: ignore[attr-defined]
-    theirs = Refund("re_1", sent["amount"], money.currency.lower(), "succeeded", "pi_1", sent["metadata"])  # type: ignore[arg-type]
+    assert all(len(value) <= 500 for value in sent["metadata"].values())
+    theirs = Refund("re_1", sent["amount"], money.currency.lower(), "succeeded", "pi_1", sent["metadata"])
     seen = mapping.seen_refund(theirs, "evt_1")
     assert (seen.organization_id, seen.refund_id, seen.money) == (organization, refund, money)
     assert (seen.state, dict(seen.refs)) == (RefundState.SUCCEEDED, {"refund": "re_1", "payment_intent": "pi_1"})
