@@ -189,7 +189,11 @@ async def running(
     if ring is not None:
         asked = asked._replace(keys=KeySettings(file=str(ring)))
     try:
-        async with opened(asked, clock=clock) as house, aiohttp.ClientSession() as web, _served(house, port):
+        async with (
+            opened(asked, clock=clock) as house,
+            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as web,
+            _served(house, port),
+        ):
             stop = asyncio.Event()
             loops = [asyncio.ensure_future(loop) for loop in (worker_loops(house, stop) if worker else [])]
             try:

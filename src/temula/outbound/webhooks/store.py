@@ -69,9 +69,9 @@ SLEEP = Statement("""
 UPDATE webhook_deliveries SET next_at = 'infinity'
 WHERE organization_id = $1 AND endpoint_id = $2 AND state = 'pending'
 """)
-# `next_at` is the lease as well: what a dead worker held is due again when it runs out, and the fence makes a late outcome
-# change nothing. `IN` finds the rows by the primary key (0.7 ms for 16 of 200,000); `= ANY(ARRAY(...))`, the better form
-# for a key of one column, compares every row for a key of two (322 ms).
+# `next_at` is the lease as well: what a dead worker held is due again when it runs out, and the fence makes a late
+# outcome change nothing. `IN` finds the rows by the primary key (0.7 ms for 16 of 200,000); `= ANY(ARRAY(...))`, the
+# better form for a key of one column, compares every row for a key of two (322 ms).
 CLAIM = Statement(f"""
 WITH claimed AS (
     UPDATE webhook_deliveries SET fence = fence + 1, next_at = $3::timestamptz + make_interval(secs => $2)
