@@ -143,6 +143,44 @@ async def test_gone_disables_at_once(watched: Watched, hooks: Receiver) -> None:
     assert len({one.id for one in hooks.arrivals}) == 2
 
 
+async def test_what_is_on_its_way_waits_when_the_endpoint_is_given_up(watched: Watched, hooks: Receiver) -> None:
+    """A delivery that fails after its endpoint was disabled is kept like the others, and not tried meanwhile."""
+    path = f"/webhooks/endpoints/{watched.endpoint['id']}"
+    await watched.api.patch(path, {"state": "paused"})
+    await watched.happen(10)
+    await until(lambda: _number(watched, 10))
+    hooks.answers = [500, 500, 410, *[500] * 7]
+    await watched.api.patch(path, {"state": "enabled"})  # all ten leave together
+
+    async def all_wait() -> bool:
+        return all(one["next_attempt_at"] is None for one in await watched.deliveries())
+
+    await until(all_wait)
+    assert (await watched.state())["state"] == "disabled"
+    tried = len(hooks.arrivals)
+    watched.move(7200)
+    await watched.api.patch(path, {"state": "enabled"})
+    await until(arrived(hooks, tried + 10))
+
+
+async def test_an_endpoint_is_not_paused_between_look_and_delivery(watched: Watched, hooks: Receiver) -> None:
+    """While messages are made for endpoints nobody changes these, and none is sent or kept by mistake."""
+    path = f"/webhooks/endpoints/{watched.endpoint['id']}"
+    connection = await asyncpg.connect(watched.still.temula.owner_url)
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+    async def waits() -> bool:
+        return bool(await connection.fetchval(waiting))
+
+    async with watched.still.temula.house.database.crossing("playing the fan-out") as uow:
+        await store.subscriptions(uow, [watched.tenant.id])
+        pausing = asyncio.create_task(watched.api.patch(path, {"state": "paused"}))
+        await until(waits)
+        assert not pausing.done()
+    assert (await pausing)["state"] == "paused"
+    await connection.close()
+
+
 async def _number(watched: Watched, number: int) -> bool:
     return len(await watched.deliveries()) == number
 

@@ -24,7 +24,7 @@ POLICY = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline
     "connect-src 'self'; font-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"  # fmt: skip
 
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
 <link rel="stylesheet" href="/api/assets/{css}"></head><body>{body}</body></html>"""
 
 

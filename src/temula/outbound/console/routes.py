@@ -63,7 +63,7 @@ class Console:
         page = self._pages.get_template("home.html").render(values)
         headers = {
             "Content-Security-Policy": POLICY, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
+            "Referrer-Policy": "same-origin",
         }  # fmt: skip
         return Response(page, media_type=MediaType.HTML, headers=headers, status_code=401 if failed else 200)
 
