@@ -13,6 +13,9 @@ from tests.harness.statements import Decoding, Found, decodings, statements
 
 # Only the named crossing may touch what these speak of; everything else runs in an organization's unit of work too.
 CROSSING_ONLY = ("fact_consumers", "platform_gateway_configs")
+# These the owner runs, step by step, before the application does; test_restoring.py runs them all.
+OWNERS = "temula.operations.restoring"
+OF_THE_APPLICATION = [one for one in statements() if one.module != OWNERS]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +37,7 @@ async def explained(connection: asyncpg.Connection, found: Found) -> None:
         await connection.execute("DEALLOCATE looked_at")
 
 
-@pytest.mark.parametrize("found", statements(), ids=lambda found: found.id)
+@pytest.mark.parametrize("found", OF_THE_APPLICATION, ids=lambda found: found.id)
 async def test_it_prepares_and_is_allowed(connection: asyncpg.Connection, found: Found) -> None:
     """Names, types and number of arguments fit the schema, and the application has the rights that it needs."""
     await connection.execute("SET plan_cache_mode = force_generic_plan")
