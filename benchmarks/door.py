@@ -9,6 +9,7 @@ import asyncio
 import hmac
 import json
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import uuid4
@@ -61,7 +62,7 @@ async def _measure(running: Served) -> None:
     await pool.close()
 
 
-def _inserting(pool: asyncpg.Pool, door: Door, bodies: list[bytes]):
+def _inserting(pool: "asyncpg.Pool", door: Door, bodies: list[bytes]) -> Callable[[int], Awaitable[None]]:
     async def insert(number: int) -> None:
         now = datetime.now(UTC)
         await pool.execute(

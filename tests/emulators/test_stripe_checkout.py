@@ -217,3 +217,13 @@ async def test_listed(client, buyer, basket):
     intent = (await buyer.pay(wanted))["payment_intent"]
     found = await client.v1.checkout.sessions.list_async({"payment_intent": intent})
     assert [session.id for session in found.data] == [made[1]]
+
+
+async def test_listed_since(client, clock, basket):
+    """Sessions are listed by when they were made, newest first."""
+    made = []
+    for _ in range(3):
+        made.insert(0, (await client.v1.checkout.sessions.create_async(basket)).id)
+        clock.move(60)
+    since = await client.v1.checkout.sessions.list_async({"created": {"gte": int(clock.now) - 120}})
+    assert [session.id for session in since.data] == made[:2]

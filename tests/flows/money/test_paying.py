@@ -166,13 +166,14 @@ async def test_delayed(shop: Shop, outcome: str) -> None:
 
 
 async def test_lost_callback_is_found_by_a_look(shop: Shop) -> None:
-    """When every callback of a payment is lost, looking finds both the declined card and that it was paid."""
+    """When every callback of a payment is lost, looks find the declined card and that it was paid; one that fails ends nothing."""
     made = await shop.register()
     await shop.temula.fault("lose-webhook", shop.tenant, count=10)
     await shop.temula.pay(made, "decline", status=402)
     await shop.temula.hurry(shop.tenant, "payments.look")
     await shop.told("payment.failed", made)
     await shop.temula.pay(made)
+    await shop.temula.fault("busy", shop.tenant, method="GET", count=2)
 
     async def found() -> bool:
         await shop.temula.hurry(shop.tenant, "payments.look")

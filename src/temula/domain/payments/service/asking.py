@@ -124,18 +124,16 @@ async def look_at_attempt(
     connection = await connections.find(database, actor, attempt.connection_id, on_platform=attempt.on_platform)
     async with database.reading(actor) as uow:
         refs = await store.refs(uow, attempt.id)
-    # Looked at again whatever comes of this look: a provider that cannot be asked for a day is asked after it.
-    async with database.unit(actor) as uow:
-        uow.enqueue(LookAtAttempt(attempt_id=attempt_id, look=look + 1), delay=LOOKS[min(look, len(LOOKS) - 1)])
-    if not refs:
-        return
     try:
-        observed = await gateways.charges(connections.opened(ring, connection)).observe(refs)
+        observed = await gateways.charges(connections.opened(ring, connection)).observe(refs) if refs else []
     except ProviderError as error:
+        # It is looked at again all the same: a provider that cannot be asked for a day is asked after it.
         log.warning("payment.not_seen", attempt=attempt.id, code=error.code)
-        return
+        observed = []
     for seen in observed:
         await database.run(actor, lambda uow, seen=seen: see(uow, connection, seen))  # type: ignore[misc]
+    async with database.unit(actor) as uow:
+        uow.enqueue(LookAtAttempt(attempt_id=attempt_id, look=look + 1), delay=LOOKS[min(look, len(LOOKS) - 1)])
 
 
 async def ask_refund(
@@ -165,17 +163,17 @@ async def look_at_refund(
         refs = {**await store.refs(uow, paid.id), **await store.refs(uow, refund.id)}
     if refund.state in REFUND_ENDS or database.clock.now() > refund.created_at + LOOK_AT_REFUND_UNTIL:
         return
-    async with database.unit(actor) as uow:
-        uow.enqueue(LookAtRefund(refund_id=refund_id, look=look + 1), delay=LOOKS[min(look, len(LOOKS) - 1)])
     connection = await connections.find(database, actor, paid.connection_id, on_platform=paid.on_platform)
     refunds = gateways.refunds(connections.opened(ring, connection))
     try:
         answer = await refunds.look_up_refund(_refund_wish(refund, refs))
     except ProviderError as error:
         log.warning("refund.not_seen", refund=refund.id, code=error.code)
-        return
+        answer = None
     if answer is not None:
         await _record_refund(database, actor, connection, refund, {**refs, **answer.refs}, answer)
+    async with database.unit(actor) as uow:
+        uow.enqueue(LookAtRefund(refund_id=refund_id, look=look + 1), delay=LOOKS[min(look, len(LOOKS) - 1)])
 
 
 async def _answer_of(refunds: Refunds, wish: RefundWish, *, again: bool) -> RefundAnswer:
