@@ -166,7 +166,7 @@ async def test_delayed(shop: Shop, outcome: str) -> None:
 
 
 async def test_lost_callback_is_found_by_a_look(shop: Shop) -> None:
-    """When every callback of a payment is lost, looks find the declined card and that it was paid; one that fails ends nothing."""
+    """When all callbacks of a payment are lost, looks find each refused card and the payment, after one that failed."""
     made = await shop.register()
     await shop.temula.fault("lose-webhook", shop.tenant, count=10)
     await shop.temula.pay(made, "decline", status=402)
