@@ -28,6 +28,14 @@ GLOBAL = {
     "api_tokens_hash": "a token is looked up before its organization is known; a hash of 192 random bits tells nothing",
     "sessions_hash": "a session is looked up before its organization is known; a hash of 256 random bits tells nothing",
 }
+# Ids that are no foreign keys: names of what stands above, of what the platform has, or of what may be gone.
+NAMES = {
+    "audit_entries.actor_id", "callbacks.connection_id", "check_ins.actor_id", "facts.event_id", "facts.team_id",
+    "followed_facts.fact_id", "idempotency_keys.caller_id", "idempotency_keys.resource_id", "organizations.twin_id",
+    "payment_attempts.connection_id", "payments.event_id", "payments.registration_id", "provider_refs.connection_id",
+    "provider_refs.object_id", "refunds.registration_id", "refused_scans.actor_id", "refused_scans.event_id",
+    "refused_scans.ticket_id", "ticket_keys.key_id", "webhook_deliveries.message_id",
+}  # fmt: skip
 # What the application and the crossing may not change, however it is asked.
 KEPT = {
     "audit_heads": {"SELECT"},
@@ -138,6 +146,18 @@ async def test_no_row_can_point_into_another_organization(owner: asyncpg.Connect
     assert [one["conname"] for one in keys if (one["from_"], one["to_"]) != (KEY, KEY)] == []
     parents = {one["table"] for one in keys}
     assert set(await tables(owner)) - parents - PLATFORM == {"organizations"}
+
+
+async def test_ids_are_foreign_keys(owner: asyncpg.Connection) -> None:
+    """A column that names another row is a foreign key, or is listed as a mere name."""
+    named = await owner.fetch(
+        "SELECT c.relname || '.' || a.attname AS name FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+        "WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace AND a.attname LIKE '%\\_id' "
+        "AND a.attnum > 0 AND NOT EXISTS (SELECT FROM pg_constraint f WHERE f.conrelid = c.oid AND f.contype = 'f' "
+        "AND a.attnum = ANY (f.conkey)) AND a.attname <> $1",
+        KEY,
+    )
+    assert {row["name"] for row in named} == NAMES
 
 
 async def test_the_application_owns_nothing_and_makes_nothing(owner: asyncpg.Connection) -> None:
