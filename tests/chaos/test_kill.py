@@ -19,7 +19,7 @@ from tests.operations.processes import Programs
 
 ROUNDS = int(os.environ.get("TEMULA_CHAOS_ROUNDS", "20"))
 SEED = int(os.environ.get("TEMULA_CHAOS_SEED", "0")) or secrets.randbits(32)
-WALKERS = 4
+WALKERS = 8
 SETTLED_WITHIN = 120.0
 
 
@@ -124,7 +124,9 @@ async def _money_is_right(standing: Standing, ledger: Ledger) -> None:
     of_intent = {one.id: one.metadata["temula_registration"] for one in intents if one.status == "succeeded"}
     charged = Counter(of_intent.values())
     assert charged == Counter(dict.fromkeys(ledger.paid, 1)), "each was charged once"
-    assert all(one.amount == ledger.registrations[of_intent[one.id]]["total_amount"] for one in intents if one.id in of_intent)
+    assert all(
+        one.amount == ledger.registrations[of_intent[one.id]]["total_amount"] for one in intents if one.id in of_intent
+    )
     refunds = [one async for one in (await client.v1.refunds.list_async({"limit": 100})).auto_paging_iter()]
     for refund in refunds:
         assert refund.status == "succeeded"
