@@ -1,14 +1,18 @@
 """Use cases of organizations."""
 
+from collections.abc import Mapping
+
 from temula.domain.organizations import store
-from temula.domain.organizations.errors import MemberExists, NoSuchMember
+from temula.domain.organizations.errors import LastOwner, MemberExists, NoSuchMember, NoSuchTeam, TeamExists
 from temula.domain.organizations.model import Member, Mode, Organization, Plan, Role, Team
 from temula.kernel.clock import Clock
 from temula.kernel.database import Database, UnitOfWork
 from temula.kernel.errors import InvalidInput, NotFound
-from temula.kernel.ids import MEMBER, ORGANIZATION, TEAM, OrganizationId
+from temula.kernel.ids import MEMBER, ORGANIZATION, TEAM, MemberId, OrganizationId
 from temula.kernel.passwords import hash_password, matches
 from temula.kernel.tenancy import system
+
+SHORTEST_PASSWORD = 8  # NIST SP 800-63B, 3.1.1.2
 
 
 async def create_twins(database: Database, *, name: str, plan: Plan, part: str) -> tuple[Organization, Organization]:
@@ -59,6 +63,8 @@ async def add_member(uow: UnitOfWork, *, email: str, name: str, role: Role, pass
     email = email.strip()
     if "@" not in email or len(email) > 254:
         raise InvalidInput("The email address is not valid.", pointer="/email")
+    if password is not None and len(password) < SHORTEST_PASSWORD:
+        raise InvalidInput(f"A password has at least {SHORTEST_PASSWORD} characters.", pointer="/password")
     hashed = await hash_password(password) if password is not None else None
     member = Member(uow.organization_id, MEMBER.new(uow.now), email, _named(name), role, hashed, uow.now)
     if not await store.insert_member(uow, member):
@@ -73,9 +79,13 @@ async def members(uow: UnitOfWork) -> list[Member]:
 
 
 async def set_role(uow: UnitOfWork, member_id: str, role: Role) -> None:
-    """Change what a member may do."""
-    if not await store.update_role(uow, member_id, role):
-        raise NoSuchMember("The organization has no such member.")
+    """Change what a member may do; the last owner stays one."""
+    everybody = {one.id: one for one in await store.members_locked(uow)}
+    member = _member(everybody, member_id)
+    others = [one for one in everybody.values() if one.role == Role.OWNER and one.id != member.id]
+    if member.role == Role.OWNER and role is not Role.OWNER and not others:
+        raise LastOwner(f"{member.email} is the last owner; make somebody else an owner first.")
+    await store.update_role(uow, member.id, role)
     uow.audit("member.set_role", member_id, {"role": role})
 
 
@@ -94,7 +104,8 @@ async def sign_in(database: Database, email: str, password: str) -> Member | Non
 async def add_team(uow: UnitOfWork, name: str) -> Team:
     """Add a team."""
     team = Team(uow.organization_id, TEAM.new(uow.now), _named(name), uow.now)
-    await store.insert_team(uow, team)
+    if not await store.insert_team(uow, team):
+        raise TeamExists(f"There is a team {team.name}.")
     uow.audit("team.add", team.id, {"name": team.name})
     return team
 
@@ -107,15 +118,22 @@ async def teams(uow: UnitOfWork) -> list[Team]:
 async def get_team(uow: UnitOfWork, team_id: str) -> Team:
     """Find a team of the organization."""
     if (team := await store.team(uow, team_id)) is None:
-        raise NoSuchMember(f"The organization has no team {team_id}.")
+        raise NoSuchTeam(f"The organization has no team {team_id}.")
     return team
 
 
 async def join_team(uow: UnitOfWork, team_id: str, member_id: str) -> None:
     """Put a member into a team."""
     team = await get_team(uow, team_id)
-    await store.join_team(uow, team.id, member_id)
-    uow.audit("team.join", team.id, {"member": member_id})
+    member = _member({one.id: one for one in await store.members(uow)}, member_id)
+    await store.join_team(uow, team.id, member.id)
+    uow.audit("team.join", team.id, {"member": member.id})
+
+
+def _member(everybody: Mapping[MemberId, Member], member_id: str) -> Member:
+    if (member := everybody.get(MemberId(member_id))) is None:
+        raise NoSuchMember(f"The organization has no member {member_id}.")
+    return member
 
 
 def _new_id(clock: Clock) -> OrganizationId:

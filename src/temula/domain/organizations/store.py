@@ -19,9 +19,15 @@ INSERT INTO members (organization_id, id, email, name, role, password_hash, crea
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (organization_id, lower(email)) DO NOTHING
 """)
 MEMBERS = Statement(f"SELECT {columns(Member)} FROM members WHERE organization_id = $1 ORDER BY id")
+MEMBERS_LOCKED = Statement(f"""
+SELECT {columns(Member)} FROM members WHERE organization_id = $1 ORDER BY id FOR UPDATE
+""")
 MEMBERS_BY_EMAIL = Statement(f"SELECT {columns(Member)} FROM members WHERE lower(email) = lower($1) ORDER BY id")
 UPDATE_ROLE = Statement("UPDATE members SET role = $3 WHERE organization_id = $1 AND id = $2")
-INSERT_TEAM = Statement("INSERT INTO teams (organization_id, id, name, created_at) VALUES ($1, $2, $3, $4)")
+INSERT_TEAM = Statement("""
+INSERT INTO teams (organization_id, id, name, created_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (organization_id, name) DO NOTHING
+""")
 TEAMS = Statement(f"SELECT {columns(Team)} FROM teams WHERE organization_id = $1 ORDER BY id")
 TEAM = Statement(f"SELECT {columns(Team)} FROM teams WHERE organization_id = $1 AND id = $2")
 JOIN_TEAM = Statement("""
@@ -64,6 +70,11 @@ async def members(uow: UnitOfWork) -> list[Member]:
     return await uow.rows(Member, MEMBERS, uow.organization_id)
 
 
+async def members_locked(uow: UnitOfWork) -> list[Member]:
+    """List the organization's members and keep others from changing them until the commit."""
+    return await uow.rows(Member, MEMBERS_LOCKED, uow.organization_id)
+
+
 async def members_by_email(uow: UnitOfWork, email: str) -> list[Member]:
     """Find the members with an email address in the organizations that this unit of work sees."""
     return await uow.rows(Member, MEMBERS_BY_EMAIL, email)
@@ -74,9 +85,9 @@ async def update_role(uow: UnitOfWork, member_id: str, role: str) -> bool:
     return bool(await uow.run(UPDATE_ROLE, uow.organization_id, member_id, role))
 
 
-async def insert_team(uow: UnitOfWork, team: Team) -> None:
-    """Add a team."""
-    await uow.run(INSERT_TEAM, team.organization_id, team.id, team.name, team.created_at)
+async def insert_team(uow: UnitOfWork, team: Team) -> bool:
+    """Add a team; False if its name is taken."""
+    return bool(await uow.run(INSERT_TEAM, team.organization_id, team.id, team.name, team.created_at))
 
 
 async def teams(uow: UnitOfWork) -> list[Team]:

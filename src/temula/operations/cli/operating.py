@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from temula.operations.cli import providing
+from temula.operations.cli import people, providing
 from temula.operations.cli.shared import OrganizationOption, actor_of, choice, in_house, table
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def register(app: typer.Typer) -> None:
                 "change": organizations_change,
             },
         ),
+        ("members", "An organization's people.", people.MEMBERS),
+        ("teams", "Parts of an organization that run events of their own.", people.TEAMS),
         ("tokens", "API tokens.", {"create": tokens_create, "list": tokens_list, "revoke": tokens_revoke}),
         ("connections", "Accounts with providers.", providing.CONNECTIONS),
         ("callbacks", "What providers told us, where it was not processed.", providing.CALLBACKS),
