@@ -88,8 +88,11 @@ def verdict(text: str, gate: dict[str, object]) -> str:
     return "too_early" if code.not_before and now < code.not_before else "too_late"
 
 
-def vectors() -> dict[str, object]:
-    """The published file, made anew: Ed25519 signs the same content in the same way each time."""
+Case = tuple[str, str, str, dict[str, object]]
+
+
+def published_cases() -> list[Case]:
+    """What each text is, and the gate it is read at where that matters."""
     windowed, content = encode(WINDOWED, OURS), content_of(TEXT)
     forged = content[:53] + b"\0\4" + content[55:]
     other = replace(CODE, event_id=EVENT.of(UUID("01939d3a-7f00-7abc-8def-0000000000ff")))
@@ -98,7 +101,7 @@ def vectors() -> dict[str, object]:
     opens, closes = WINDOWED.not_before, WINDOWED.not_after
     assert opens is not None
     assert closes is not None
-    cases: list[tuple[str, str, str, dict[str, object]]] = [
+    return [
         ("valid", TEXT, "valid", {}),
         ("valid: typed in lower case by a scanner that adds a line end", TEXT.lower() + "\r\n", "valid", {}),
         ("valid: the last generation there can be", encode(replace(CODE, generation=65535), OURS), "valid",
@@ -136,6 +139,13 @@ def vectors() -> dict[str, object]:
         ("malformed: version 2, signed", sealed(b"\2" + content[1:], OURS), "malformed", {}),
         ("malformed: a window that ends before it begins, signed", sealed(upside_down, OURS), "malformed", {}),
     ]  # fmt: skip
+
+
+def vectors() -> dict[str, object]:
+    """The published file, made anew: Ed25519 signs the same content in the same way each time."""
+    opens, closes = WINDOWED.not_before, WINDOWED.not_after
+    assert opens is not None
+    assert closes is not None
     return {
         "format": "TML1",
         "described_in": "ticket-code.md",
@@ -144,7 +154,7 @@ def vectors() -> dict[str, object]:
         "gate": GATE,
         "code": {
             "text": TEXT,
-            "content": content.hex(),
+            "content": content_of(TEXT).hex(),
             "ticket_id": CODE.ticket_id,
             "ticket_type_id": TICKET_TYPE_ID,
             "product_hint": CODE.product_hint.hex(),
@@ -152,7 +162,7 @@ def vectors() -> dict[str, object]:
         "window": {"not_before": rfc3339(opens), "not_after": rfc3339(closes)},
         "vectors": [
             {"name": name, "text": text, "verdict": said, **({"gate": gate} if gate else {})}
-            for name, text, said, gate in cases
+            for name, text, said, gate in published_cases()
         ],
     }
 
