@@ -57,7 +57,7 @@ class Served(NamedTuple):
 def served(folder: Path | None = None) -> Iterator[Served]:
     """`temula up` in a folder of its own, stopped at the end; a folder that is given is kept."""
     with tempfile.TemporaryDirectory(prefix="temula-bench-") as scratch:
-        data = folder or Path(scratch) / "var"
+        data = folder or reachable(scratch) / "var"
         port = _free_port()
         environ = {**os.environ, "TEMULA_DATA_DIR": str(data), "PORT": str(port), "PYTHONUNBUFFERED": "1"}
         environ.pop("TEMULA_DATABASE_URL", None)
@@ -77,6 +77,13 @@ def served(folder: Path | None = None) -> Iterator[Served]:
             finally:
                 process.send_signal(signal.SIGINT)
                 process.wait(30)
+
+
+def reachable(scratch: str) -> Path:
+    """The folder, passable for the user that root lends PostgreSQL to; else the data would be put elsewhere."""
+    path = Path(scratch)
+    path.chmod(0o711)
+    return path
 
 
 class Load(NamedTuple):

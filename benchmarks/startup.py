@@ -2,9 +2,8 @@
 
 import statistics
 import tempfile
-from pathlib import Path
 
-from benchmarks.harness import ROUNDS, served
+from benchmarks.harness import ROUNDS, reachable, served
 
 
 def main() -> None:
@@ -12,7 +11,7 @@ def main() -> None:
     first, later = [], []
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory(prefix="temula-bench-") as scratch:
-            folder = Path(scratch) / "var"
+            folder = reachable(scratch) / "var"
             with served(folder) as running:
                 first.append(running.started_in)
             with served(folder) as running:
