@@ -69,10 +69,12 @@ class JobRunner:
 
     async def _claim_some(self) -> bool:
         """Claim as many jobs as there is room for; tell whether there may be more."""
-        room = self._at_once - len(self._running)
-        if room <= 0:
+        if len(self._running) >= self._at_once:
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            async with self._recording:  # those that are being recorded make room in a moment: claim for them too
+                pass
             return True
+        room = self._at_once - len(self._running)
         try:
             async with self._database.crossing("claiming due jobs") as uow:
                 claimed = await uow.rows(jobs.Claimed, jobs.CLAIM, room, jobs.LEASE, uow.now)
