@@ -178,8 +178,12 @@ class Database:
     async def crossing(self, reason: str) -> AsyncIterator[UnitOfWork]:
         """Open a transaction that sees every organization; `reason` says why, in the logs and to the reader."""
         actor = Actor(ActorKind.SYSTEM, reason, OrganizationId(""))
-        async with self._transaction("BEGIN; SET LOCAL ROLE temula_crossing", actor) as uow:
-            yield uow
+        try:
+            async with self._transaction("BEGIN; SET LOCAL ROLE temula_crossing", actor) as uow:
+                yield uow
+        except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
+            # Those who cross are loops that look again anyway; they know our errors, not the driver's.
+            raise Unavailable("Too many writers at the same time; look again.") from error
 
     @asynccontextmanager
     async def _transaction(self, begin: str, actor: Actor) -> AsyncIterator[UnitOfWork]:
