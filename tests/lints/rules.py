@@ -37,7 +37,7 @@ def own_store(path: str, tree: ast.Module) -> Iterator[str]:
 
 def sql_in_stores(path: str, tree: ast.Module) -> Iterator[str]:
     """SQL stands in `store.py` files and in the kernel, and nowhere else."""
-    if path.endswith("/store.py") or path.startswith(("kernel/", *SQL_PLACES)):
+    if path.endswith("/store.py") or "/store/" in path or path.startswith(("kernel/", *SQL_PLACES)):
         return
     for text in texts(tree):
         if SQL.match(text):

@@ -151,7 +151,7 @@ async def test_a_slow_or_endless_answer_is_bounded(
 ) -> None:
     """The deadline ends every attempt; a 2xx that was seen is a success, whatever became of its body."""
     assert model.DEADLINE == 15
-    monkeypatch.setattr("temula.outbound.webhooks.jobs.DEADLINE", 0.5)
+    monkeypatch.setattr("temula.outbound.webhooks.jobs.delivering.DEADLINE", 0.5)
     async with playing(play) as url:
         watched = await watching(stopped, url)
         await watched.happen()

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temula.kernel.clock import rfc3339
-from temula.outbound.webhooks.service import TOPIC
+from temula.outbound.webhooks.model import TOPIC
 from tests.harness.house import Tenant, until
 from tests.harness.receiver import Receiver
 from tests.outbound.conftest import Still

@@ -1,8 +1,7 @@
-"""Fan-out and delivery: facts become deliveries, due deliveries are claimed, signed, sent and recorded."""
+"""Due deliveries are claimed, signed, sent and recorded."""
 
 import asyncio
 from collections import Counter
-from contextlib import suppress
 from datetime import timedelta
 
 import msgspec
@@ -10,13 +9,11 @@ import structlog
 
 from temula.kernel.addresses import AddressPolicy
 from temula.kernel.bell import wait
-from temula.kernel.consumers import Consumer
 from temula.kernel.crypto import KeyRing
 from temula.kernel.database import Database, UnitOfWork
 from temula.kernel.errors import TemulaError
-from temula.kernel.facts import StoredFact
 from temula.kernel.http import Http, HttpError, OutcomeUnknown, Request, Response
-from temula.kernel.ids import DELIVERY, DELIVERY_ATTEMPT
+from temula.kernel.ids import DELIVERY_ATTEMPT
 from temula.kernel.tenancy import system
 from temula.outbound.webhooks import store
 from temula.outbound.webhooks.model import (
@@ -26,6 +23,7 @@ from temula.outbound.webhooks.model import (
     GONE,
     READ_CAP,
     STORED_CAP,
+    TOPIC,
     Attempt,
     DeliveryState,
     Due,
@@ -38,38 +36,12 @@ from temula.outbound.webhooks.model import (
     secret_context,
     signed_headers,
 )
-from temula.outbound.webhooks.service import TOPIC
 
 log = structlog.get_logger()
-
 # An endpoint that holds this many of a worker's deliveries gets no more until one ends, so that one that hangs leaves
 # room for the others.
 SHARE = 16
 LEASE = 30.0  # longer than DEADLINE and what records it, so a living worker never loses what it is sending
-
-
-def fan_out(database: Database) -> Consumer:
-    """Give the consumer that makes one delivery for each public fact and endpoint that wants it."""
-
-    async def handle(found: list[StoredFact]) -> None:
-        public = [fact for fact in found if fact.public]
-        if not public:
-            return
-        async with database.crossing("fanning messages out to endpoints") as uow:
-            subscriptions = await store.subscriptions(uow, sorted({fact.organization_id for fact in public}))
-            wanted = [
-                store.Wanted(
-                    fact.organization_id, DELIVERY.new(uow.now), endpoint.id, fact.id, fact.type,
-                    endpoint.state == EndpointState.ENABLED,
-                )
-                for fact in public
-                for endpoint in subscriptions
-                if endpoint.wants(fact)
-            ]  # fmt: skip
-            if wanted and await store.add_deliveries(uow, wanted):
-                uow.ring(TOPIC)
-
-    return Consumer("webhooks", handle)
 
 
 class Deliverer:
@@ -214,11 +186,3 @@ async def _count_failure(uow: UnitOfWork, endpoint: Endpoint, attempt: Attempt) 
         uow.tell(EndpointDisabled(endpoint_id=endpoint.id, reason=reason))
         uow.audit("webhook_endpoint.disable", endpoint.id, {"reason": reason})
     await store.update(uow, endpoint)
-
-
-async def delete_old(database: Database, days: int) -> int:
-    """Remove finished deliveries and their log after their time."""
-    with suppress(TemulaError):
-        async with database.crossing("removing old deliveries") as uow:
-            return await store.delete_old(uow, uow.now - timedelta(days=days))
-    return 0

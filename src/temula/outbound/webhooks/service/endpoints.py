@@ -1,33 +1,28 @@
-"""Use cases of webhook endpoints, their deliveries and replays."""
+"""Use cases of webhook endpoints."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 
 from temula.domain.events import service as events
-from temula.kernel import following
 from temula.kernel.addresses import AddressPolicy, AddressRefused, check_url
 from temula.kernel.crypto import KeyRing
 from temula.kernel.database import UnitOfWork
 from temula.kernel.errors import InvalidInput
-from temula.kernel.ids import DELIVERY, ENDPOINT, EVENT, InvalidId
+from temula.kernel.ids import ENDPOINT, EVENT, InvalidId
 from temula.kernel.pages import Page, Window, page
 from temula.outbound.webhooks import store
-from temula.outbound.webhooks.errors import NoSuchDelivery, NoSuchEndpoint, UrlRefused
+from temula.outbound.webhooks.errors import NoSuchEndpoint, UrlRefused
 from temula.outbound.webhooks.model import (
     OVERLAP,
-    Attempt,
-    Delivery,
+    TOPIC,
     Endpoint,
     EndpointState,
-    Latest,
-    envelope,
     new_secret,
     secret_context,
 )
 
 MOST_TYPES = 100
-TOPIC = "deliveries"
 
 
 class Endpoints:
@@ -55,7 +50,7 @@ class Endpoints:
 
     async def update(self, uow: UnitOfWork, endpoint_id: str, changes: dict[str, object]) -> Endpoint:
         """Change an endpoint; enabling one sends what was kept for it."""
-        before = await _locked(uow, endpoint_id)
+        before = await locked(uow, endpoint_id)
         changed = dict(changes)
         if "url" in changed:
             changed["url"] = self._checked_url(str(changed["url"]))
@@ -79,7 +74,7 @@ class Endpoints:
         """Give the endpoint a new secret; for `overlap` the previous one signs too."""
         if not timedelta() <= overlap <= timedelta(days=7):
             raise InvalidInput("The overlap is from 0 to 7 days.", pointer="/overlap_hours")
-        before = await _locked(uow, endpoint_id)
+        before = await locked(uow, endpoint_id)
         secret = new_secret()
         kept = self._ring.open(before.secret, before.context("secret")) if overlap else None
         after = msgspec.structs.replace(
@@ -140,53 +135,12 @@ async def delete(uow: UnitOfWork, endpoint_id: str) -> None:
     uow.audit("webhook_endpoint.delete", endpoint_id)
 
 
-async def deliveries(uow: UnitOfWork, window: Window, *, endpoint_id: str | None = None) -> Page[Delivery]:
-    """List deliveries, newest first."""
-    return page(await store.deliveries(uow, window, endpoint_id), window, lambda delivery: delivery.id)
-
-
-async def delivery(uow: UnitOfWork, delivery_id: str) -> Delivery:
-    """Find a delivery of the organization."""
-    if (found := await store.delivery(uow, delivery_id)) is None:
-        raise NoSuchDelivery(f"There is no webhook delivery {delivery_id}.")
-    return found
-
-
-async def log_of(uow: UnitOfWork, delivery_id: str) -> tuple[Delivery, bytes, list[Attempt]]:
-    """Give a delivery, the body that is sent, and every attempt so far."""
-    found = await delivery(uow, delivery_id)
-    fact = await following.get(uow, found.message_id)
-    body = envelope(fact.id, fact.type, fact.occurred_at, fact.organization_id, fact.team_id, fact.data)
-    return found, body, await store.attempts(uow, delivery_id)
-
-
-async def replay(uow: UnitOfWork, delivery_id: str) -> Delivery:
-    """Send a message again to the same endpoint: same id, new attempts, signed anew."""
-    original = await delivery(uow, delivery_id)
-    await _locked(uow, original.endpoint_id)  # two replays at once count one after the other
-    identifier = DELIVERY.new(uow.now)
-    await store.replay(uow, original.id, identifier)
-    uow.ring(TOPIC)
-    uow.audit("webhook_delivery.replay", original.id, {"as": identifier})
-    return await delivery(uow, identifier)
-
-
-async def latest(uow: UnitOfWork, limit: int) -> list[Latest]:
-    """List the newest deliveries with where they go."""
-    return await store.latest(uow, limit)
-
-
-async def delivered_since(uow: UnitOfWork, since: datetime) -> int:
-    """Count deliveries that succeeded since a time."""
-    return await store.delivered_since(uow, since)
-
-
 async def disabled(uow: UnitOfWork) -> int:
     """Count disabled endpoints."""
     return await store.disabled(uow)
 
 
-async def _locked(uow: UnitOfWork, endpoint_id: str) -> Endpoint:
+async def locked(uow: UnitOfWork, endpoint_id: str) -> Endpoint:
     if (endpoint := await store.lock(uow, endpoint_id)) is None:
         raise NoSuchEndpoint(f"There is no webhook endpoint {endpoint_id}.")
     return endpoint

@@ -1,4 +1,4 @@
-"""Every SQL statement of webhooks."""
+"""Every SQL statement of deliveries."""
 
 from collections.abc import Sequence
 
@@ -6,43 +6,16 @@ import msgspec
 
 from temula.kernel.database import UnitOfWork
 from temula.kernel.pages import Window
-from temula.kernel.sealing import sealed
 from temula.kernel.sql import Statement, columns
 from temula.outbound.webhooks.model import (
-    Attempt,
     Claim,
     Delivery,
     Due,
-    Endpoint,
     Latest,
     Message,
-    Subscription,
     Target,
 )
 
-INSERT = Statement(f"""
-INSERT INTO webhook_endpoints ({columns(Endpoint)})
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-""")
-GET = Statement(f"SELECT {columns(Endpoint)} FROM webhook_endpoints WHERE organization_id = $1 AND id = $2")
-LOCK = Statement(f"""
-SELECT {columns(Endpoint)} FROM webhook_endpoints WHERE organization_id = $1 AND id = $2 FOR UPDATE
-""")
-LIST = Statement(f"""
-SELECT {columns(Endpoint)} FROM webhook_endpoints WHERE organization_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3
-""")
-# Shared, so that an endpoint cannot be paused or enabled between this look and the deliveries made of it: a message
-# would go out though paused, or wait at infinity though enabled.
-SUBSCRIPTIONS = Statement(f"""
-SELECT {columns(Subscription)} FROM webhook_endpoints
-WHERE organization_id = ANY($1::text[]) ORDER BY organization_id, id FOR SHARE
-""")
-UPDATE = Statement("""
-UPDATE webhook_endpoints SET url = $3, description = $4, state = $5, disabled_reason = $6, types = $7, event_ids = $8,
-    secret = $9, previous_secret = $10, previous_until = $11, failures = $12, failing_since = $13, updated_at = $14
-WHERE organization_id = $1 AND id = $2
-""")
-DELETE = Statement("DELETE FROM webhook_endpoints WHERE organization_id = $1 AND id = $2")
 # Messages of an endpoint that is not enabled wait at infinity, so the index of due ones holds only what can go.
 ADD_DELIVERIES = Statement("""
 INSERT INTO webhook_deliveries (organization_id, id, endpoint_id, message_id, type, state, next_at, created_at)
@@ -91,13 +64,6 @@ UPDATE webhook_deliveries SET attempts = attempts + 1, state = $4, finished_at =
     next_at = coalesce($5::timestamptz, 'infinity')
 WHERE organization_id = $1 AND id = $2 AND fence = $3
 """)
-ADD_ATTEMPT = Statement(f"""
-INSERT INTO webhook_attempts ({columns(Attempt)}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-""")
-CLEAR_FAILURES = Statement("""
-UPDATE webhook_endpoints SET failures = 0, failing_since = NULL
-WHERE organization_id = $1 AND id = $2 AND failures > 0
-""")
 DELIVERY = Statement(f"SELECT {columns(Delivery)} FROM webhook_deliveries WHERE organization_id = $1 AND id = $2")
 DELIVERIES = Statement(f"""
 SELECT {columns(Delivery)} FROM webhook_deliveries WHERE organization_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3
@@ -105,9 +71,6 @@ SELECT {columns(Delivery)} FROM webhook_deliveries WHERE organization_id = $1 AN
 DELIVERIES_OF_ENDPOINT = Statement(f"""
 SELECT {columns(Delivery)} FROM webhook_deliveries WHERE organization_id = $1 AND id < $2 AND endpoint_id = $4
 ORDER BY id DESC LIMIT $3
-""")
-ATTEMPTS = Statement(f"""
-SELECT {columns(Attempt)} FROM webhook_attempts WHERE organization_id = $1 AND delivery_id = $2 ORDER BY number, id
 """)
 LATEST = Statement("""
 SELECT d.id, d.type, e.url, d.state, d.attempts, d.created_at
@@ -117,17 +80,7 @@ WHERE d.organization_id = $1 ORDER BY d.id DESC LIMIT $2
 DELIVERED_SINCE = Statement("""
 SELECT count(*) FROM webhook_deliveries WHERE organization_id = $1 AND finished_at > $2 AND state = 'delivered'
 """)
-DISABLED = Statement("""
-SELECT count(*) FROM webhook_endpoints WHERE organization_id = $1 AND state = 'disabled'
-""")
 DELETE_OLD = Statement("DELETE FROM webhook_deliveries WHERE finished_at < $1")
-SEALED = tuple(
-    sealed(
-        "webhook_endpoints", field, key=("organization_id", "id"),
-        context=f"organization_id || '|webhook_endpoints|' || id || '|{field}'",
-    )
-    for field in ("secret", "previous_secret")
-)  # fmt: skip
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -139,44 +92,6 @@ class Wanted(msgspec.Struct, frozen=True):
     message_id: str
     type: str
     now: bool
-
-
-async def insert(uow: UnitOfWork, endpoint: Endpoint) -> None:
-    """Add an endpoint."""
-    await uow.run(INSERT, *(getattr(endpoint, name) for name in endpoint.__struct_fields__))
-
-
-async def get(uow: UnitOfWork, endpoint_id: str) -> Endpoint | None:
-    """Find an endpoint."""
-    return await uow.row(Endpoint, GET, uow.organization_id, endpoint_id)
-
-
-async def lock(uow: UnitOfWork, endpoint_id: str) -> Endpoint | None:
-    """Find an endpoint and keep others from changing it until the commit."""
-    return await uow.row(Endpoint, LOCK, uow.organization_id, endpoint_id)
-
-
-async def listed(uow: UnitOfWork, window: Window) -> list[Endpoint]:
-    """List endpoints, newest first."""
-    return await uow.rows(Endpoint, LIST, uow.organization_id, window.before, window.fetch)
-
-
-async def subscriptions(uow: UnitOfWork, organization_ids: Sequence[str]) -> list[Subscription]:
-    """List what the endpoints of several organizations want; only a crossing unit of work sees them all."""
-    return await uow.rows(Subscription, SUBSCRIPTIONS, list(organization_ids))
-
-
-async def update(uow: UnitOfWork, e: Endpoint) -> None:
-    """Write what may change of an endpoint."""
-    await uow.run(
-        UPDATE, e.organization_id, e.id, e.url, e.description, e.state, e.disabled_reason, e.types, e.event_ids,
-        e.secret, e.previous_secret, e.previous_until, e.failures, e.failing_since, uow.now,
-    )  # fmt: skip
-
-
-async def delete(uow: UnitOfWork, endpoint_id: str) -> bool:
-    """Remove an endpoint with its deliveries."""
-    return bool(await uow.run(DELETE, uow.organization_id, endpoint_id))
 
 
 async def add_deliveries(uow: UnitOfWork, wanted: Sequence[Wanted]) -> int:
@@ -216,16 +131,6 @@ async def finish(uow: UnitOfWork, due: Due, state: str, next_at: object, finishe
     return bool(await uow.run(FINISH, due.organization_id, due.id, due.fence, state, next_at, finished_at))
 
 
-async def add_attempt(uow: UnitOfWork, attempt: Attempt) -> None:
-    """Log an attempt."""
-    await uow.run(ADD_ATTEMPT, *(getattr(attempt, name) for name in attempt.__struct_fields__))
-
-
-async def clear_failures(uow: UnitOfWork, endpoint_id: str) -> None:
-    """Note that the endpoint has succeeded."""
-    await uow.run(CLEAR_FAILURES, uow.organization_id, endpoint_id)
-
-
 async def delivery(uow: UnitOfWork, delivery_id: str) -> Delivery | None:
     """Find a delivery."""
     return await uow.row(Delivery, DELIVERY, uow.organization_id, delivery_id)
@@ -239,11 +144,6 @@ async def deliveries(uow: UnitOfWork, window: Window, endpoint_id: str | None) -
     return await uow.rows(Delivery, DELIVERIES_OF_ENDPOINT, *asked, endpoint_id)
 
 
-async def attempts(uow: UnitOfWork, delivery_id: str) -> list[Attempt]:
-    """List a delivery's attempts in order."""
-    return await uow.rows(Attempt, ATTEMPTS, uow.organization_id, delivery_id)
-
-
 async def latest(uow: UnitOfWork, limit: int) -> list[Latest]:
     """List the newest deliveries with where they go."""
     return await uow.rows(Latest, LATEST, uow.organization_id, limit)
@@ -252,11 +152,6 @@ async def latest(uow: UnitOfWork, limit: int) -> list[Latest]:
 async def delivered_since(uow: UnitOfWork, since: object) -> int:
     """Count deliveries that succeeded since a time."""
     return int(await uow.value(DELIVERED_SINCE, uow.organization_id, since))
-
-
-async def disabled(uow: UnitOfWork) -> int:
-    """Count disabled endpoints."""
-    return int(await uow.value(DISABLED, uow.organization_id))
 
 
 async def delete_old(uow: UnitOfWork, before: object) -> int:
