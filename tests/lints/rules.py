@@ -58,7 +58,7 @@ def one_commit(path: str, tree: ast.Module) -> Iterator[str]:
 
 def stores_take_a_unit(path: str, tree: ast.Module) -> Iterator[str]:
     """Each function of a store takes the unit of work first: there is no other way to the database."""
-    if not path.endswith("/store.py"):
+    if not path.endswith("/store.py") and "/store/" not in path:
         return
     for node in tree.body:
         if isinstance(node, ast.AsyncFunctionDef):
