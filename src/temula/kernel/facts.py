@@ -12,6 +12,7 @@ import msgspec
 
 from temula.kernel.ids import MESSAGE, MessageId, OrganizationId
 from temula.kernel.sql import Statement, columns
+from temula.kernel.stringify import stringify
 
 TOPIC = "facts"
 
@@ -98,5 +99,5 @@ def arguments(told: Sequence[Told], now: datetime) -> tuple[object, ...]:
         [item.fact.TYPE for item in told],
         [item.fact.PUBLIC for item in told],
         [item.event_id for item in told],
-        [msgspec.json.encode(item.fact) for item in told],
+        [stringify(item.fact) for item in told],
     )

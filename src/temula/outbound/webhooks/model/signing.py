@@ -1,4 +1,4 @@
-"""A message's bytes, and how they are signed."""
+"""How a message's bytes are signed."""
 
 import base64
 import hashlib
@@ -6,36 +6,15 @@ import hmac
 from collections.abc import Sequence
 from datetime import datetime
 
-import msgspec
-
-from temula.kernel.clock import rfc3339
 from temula.outbound.webhooks.model.delivery import Due
+from temula.outbound.webhooks.model.shaping import envelope
 
 TIMESTAMP_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
-
-
-class Envelope(msgspec.Struct, frozen=True):
-    """A message as it goes out."""
-
-    event_id: str
-    event_type: str
-    timestamp: str
-    organization_id: str
-    team_id: str | None
-    data: msgspec.Raw
 
 
 def body_of(due: Due) -> bytes:
     """Give the message's bytes: compact UTF-8 JSON, the same at every attempt."""
     return envelope(due.message_id, due.type, due.occurred_at, due.organization_id, due.team_id, due.data)
-
-
-def envelope(
-    message_id: str, type_: str, occurred_at: datetime, organization_id: str, team_id: str | None, data: bytes
-) -> bytes:
-    """Give a message's bytes."""
-    message = Envelope(message_id, type_, rfc3339(occurred_at), organization_id, team_id, msgspec.Raw(data))
-    return msgspec.json.encode(message)
 
 
 def plain_signature(secret: str, body: bytes) -> str:
