@@ -9,10 +9,14 @@ import pytest
 from tools import reference
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(page for one in ("docs", "clients", "conformance") for page in (ROOT / one).rglob("*.md"))]
+)
 # What a page may name that is made on the reader's machine.
 MADE = ("var/", ".venv/")
-NAMED = re.compile(r"`((?:src|docs|tests|emulators|benchmarks|tools|locks|clients)/[\w./-]*|\.ci/run|pyproject\.toml)`")
+NAMED = re.compile(
+    r"`((?:src|docs|tests|emulators|benchmarks|tools|locks|clients|conformance)/[\w./-]*|\.ci/run|pyproject\.toml)`"
+)
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)(?:#[^)]*)?\)")
 CODE = re.compile(r"^( *)```python\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 

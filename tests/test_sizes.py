@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-OURS = ("src", "emulators", "benchmarks", "tests")
+OURS = ("src", "emulators", "benchmarks", "clients", "conformance", "tools", "tests")
 FILE, FUNCTION = 400, 60
 
 
