@@ -1,4 +1,6 @@
-"""The one door out: every HTTP request of Temula to somebody else leaves through `Http.send`.
+"""The one door out: every HTTP request of Temula to somebody else leaves through `Http.send` or `Sender.send`.
+
+`Http` asks providers, whose addresses are our own configuration. The `Sender` posts to customers' receivers.
 
 What went wrong is named by what its reader should do next:
 
@@ -20,6 +22,8 @@ from temula.kernel.http.model import (
     TransactionOpen,
     redact,
 )
+from temula.kernel.http.scrubbing import Stored, scrubbed
+from temula.kernel.http.sender import Sender
 
 __all__ = [
     "HeaderRefused",
@@ -32,7 +36,10 @@ __all__ = [
     "Request",
     "Resolve",
     "Response",
+    "Sender",
+    "Stored",
     "TransactionOpen",
     "check_customer_headers",
     "redact",
+    "scrubbed",
 ]

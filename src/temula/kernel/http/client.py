@@ -29,6 +29,7 @@ from temula.kernel.http.dialling import (
     guarded,
     plain_socket,
     trusted_tls,
+    verifying,
 )
 from temula.kernel.http.failures import FAILURES, MAX_HEADER_LINE, MAX_STATUS_LINE, name_failure
 from temula.kernel.http.headers import check_request_headers
@@ -64,7 +65,7 @@ class Http:
         self._resolve = resolve
         self._system_resolver: SystemResolver | None = None
         self._make_socket = guarded(make_socket)
-        self._tls = _verifying(tls or trusted_tls())
+        self._tls = verifying(tls or trusted_tls())
         self._limits = limits or Limits()
         self._user_agent = user_agent
         self._providers: aiohttp.ClientSession | None = None
@@ -242,16 +243,6 @@ def _read_url(url: str, policy: AddressPolicy | None) -> CheckedUrl:
 def _body(body: bytes) -> bytes | aiohttp.BytesIOPayload | None:
     # A large body in one write would block the loop.
     return aiohttp.BytesIOPayload(io.BytesIO(body)) if len(body) > MAX_HEADER_BYTES else body or None
-
-
-def _verifying(tls: ssl.SSLContext) -> ssl.SSLContext:
-    if (
-        tls.verify_mode is not ssl.CERT_REQUIRED
-        or not tls.check_hostname
-        or tls.minimum_version < ssl.TLSVersion.TLSv1_2
-    ):
-        raise ValueError("TLS is verified, by name, from version 1.2 on: this context does not")
-    return tls
 
 
 def _text(header: bytes) -> str:

@@ -182,18 +182,35 @@ def plain_socket(info: AddrInfoType) -> socket.socket:
 
 
 class SystemResolver:
-    """The operating system's resolver on a few threads of our own."""
+    """The operating system's resolver on a few threads of our own; nobody asks for a name that is being looked up."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolve")
+        self._running: dict[str, asyncio.Future[list[str]]] = {}
 
     async def __call__(self, host: str) -> Sequence[str]:
-        loop = asyncio.get_running_loop()
-        # The dot keeps the search domains of resolv.conf out of what a customer's host can mean.
         attempt = _attempt()
-        name = host if attempt.policy is None or attempt.loopback else f"{host}."
-        found = await loop.run_in_executor(self._threads, _look_up, name)
-        return list(dict.fromkeys(found))
+        return await (self.look_up(host) if attempt.policy is None or attempt.loopback else self.public(host))
+
+    async def public(self, host: str) -> Sequence[str]:
+        """The addresses of a name in the public DNS, or of `localhost`."""
+        # The dot keeps the search domains of resolv.conf out of what a customer's host can mean.
+        return await self.look_up(host if host == "localhost" else f"{host}.")
+
+    async def look_up(self, name: str) -> Sequence[str]:
+        """The addresses of the name. Raises `OSError`."""
+        running = self._running.get(name)
+        if running is None:
+            # One dead name, asked a hundred times, holds one thread and not all of them.
+            running = asyncio.get_running_loop().run_in_executor(self._threads, _look_up, name)
+            self._running[name] = running
+            running.add_done_callback(lambda ended: self._ended(name, ended))
+        return list(dict.fromkeys(await asyncio.shield(running)))
+
+    def _ended(self, name: str, ended: "asyncio.Future[list[str]]") -> None:
+        del self._running[name]
+        if not ended.cancelled():
+            ended.exception()  # seen, though nobody may be waiting any more
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -209,6 +226,17 @@ def trusted_tls() -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def verifying(tls: ssl.SSLContext) -> ssl.SSLContext:
+    """The context, if it verifies. Raises `ValueError`: verification cannot be switched off."""
+    if (
+        tls.verify_mode is not ssl.CERT_REQUIRED
+        or not tls.check_hostname
+        or tls.minimum_version < ssl.TLSVersion.TLSv1_2
+    ):
+        raise ValueError("TLS is verified, by name, from version 1.2 on: this context does not")
+    return tls
 
 
 def _attempt() -> Attempt:

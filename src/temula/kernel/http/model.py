@@ -8,6 +8,7 @@ from temula.kernel.addresses import AddressCode
 
 NotSentCode = Literal[
     "request_invalid",
+    "loop_detected",
     "dns_error",
     "connect_refused",
     "connect_failed",
@@ -20,6 +21,7 @@ UnknownCode = Literal["timeout", "connection_closed", "bad_response", "response_
 
 DETAILS: Final[Mapping[str, str]] = {
     "request_invalid": "the request cannot be written as it is",
+    "loop_detected": "the message has come round to us too often",
     "dns_error": "the name could not be resolved",
     "connect_refused": "the connection was refused",
     "connect_failed": "the host could not be reached",
@@ -37,7 +39,11 @@ REDACTED: Final = "[redacted]"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`deadline` is in seconds for everything: name, connection, TLS, headers and body."""
+    """`deadline` is in seconds for everything: name, connection, TLS, headers and body.
+
+    `hops` says how often what is told here has already been delivered by a Temula and come back to one; the `Sender`
+    tells the receiver, and refuses when it goes round.
+    """
 
     method: str
     url: str = field(repr=False)
@@ -45,13 +51,14 @@ class Request:
     body: bytes = field(default=b"", repr=False)
     deadline: float = 20.0
     max_response_bytes: int = 65536
+    hops: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
     """Whatever the status. `truncated` says that the body went on beyond the cap; it is never decompressed.
 
-    `address` is the one that this request dialled, and None when it went over a connection kept from before.
+    `address` is the one that was dialled; of a connection kept from before `Http` gives None, the `Sender` its address.
     """
 
     status: int
