@@ -6,7 +6,7 @@ import sys
 
 import benchmarks
 
-HELPERS = {"__main__", "harness"}
+HELPERS = {"__main__", "harness", "receivers"}
 
 
 def main() -> None:

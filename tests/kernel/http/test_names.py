@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import AddrInfoType
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -41,13 +40,13 @@ from tests.kernel.http.farm import (
 )
 
 
-def routed(port: int, dialled: list[str]) -> Callable[[AddrInfoType], socket.socket]:
+def routed(port: int, dialled: list[str]) -> Callable[[str], socket.socket]:
     class Routed(socket.socket):
         def connect(self, address: Any) -> None:
             dialled.append(address[0])
             super().connect(("127.0.0.1", port))
 
-    return lambda _info: Routed(socket.AF_INET, socket.SOCK_STREAM)
+    return lambda _address: Routed(socket.AF_INET, socket.SOCK_STREAM)
 
 
 class Authority:
@@ -134,8 +133,8 @@ async def test_refused_url_is_neither_resolved_nor_dialled(case: dict[str, Any])
 
 
 async def test_address_that_was_not_checked_gets_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Should a URL ever slip past its check, the place where sockets are made still refuses."""
-    async with receiver(OK + EMPTY) as canary, Http() as http:
+    """Should a URL ever slip past its check, the place where connections are made still refuses."""
+    async with receiver(OK + EMPTY) as canary, Http(resolve=Names([{"A": ["127.0.0.1"]}])) as http:
         slipped = CheckedUrl("http", "127.0.0.1", canary.port, "/")
         monkeypatch.setattr("temula.kernel.http.client.check_url", lambda _url, _policy: slipped)
         with pytest.raises(NotSent, match="address_not_allowed"):

@@ -47,12 +47,16 @@ PLAYS: dict[str, Play | bytes] = {
     "rx-hdr-fold": OK + b"X-A: a\r\n b\r\n" + EMPTY,
     "rx-hdr-nul": OK + b"X-A: a\0b\r\n" + EMPTY,
     "rx-hdr-nocolon": OK + b"X-A a\r\n" + EMPTY,
+    "rx-hdr-space-colon": OK + b"Content-Length : 5\r\n\r\nhello",
     "rx-cl-dup": OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
     "rx-cl-neg": OK + b"Content-Length: -1\r\n\r\nabcdef",
     "rx-cl-huge": OK + b"Content-Length: 99999999999999999999\r\n\r\nabcdef",
     "rx-cl-short": OK + b"Content-Length: 100\r\n\r\n0123456789",
     "rx-chunk-huge": CHUNKED + b"ffffffffffffffff\r\nabc",
     "rx-chunk-ext": CHUNKED + b"3;" + b"a" * MIB + b"\r\nabc\r\n0\r\n\r\n",
+    "rx-chunk-trailers": endless(CHUNKED + b"5\r\nhello\r\n0\r\n", b"X-Trailer: a\r\n" * 512),
+    "rx-100-flood": endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 512),
+    "rx-103-flood": endless(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 512),
     "rx-te-bad": OK + b"Transfer-Encoding: chunked, xchunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
     "rx-h2-preface": b"\x00\x00\x12\x04\x00\x00\x00\x00\x00" + b"\x00" * 18,
     "rx-garbage": b"\x00" + os.urandom(1023),
@@ -74,27 +78,6 @@ PLAYS: dict[str, Play | bytes] = {
     "rx-html-body": OK + b"Content-Length: 8\r\n\r\n<script>",
     "rx-set-cookie": status(b"200 OK\r\nSet-Cookie: a=b"),
 }
-
-
-# aiohttp reads these otherwise than the table wants, and gives us no way to see it: a space before the colon is taken,
-# endless trailers hide a 2xx, and interim answers are not counted. What they cost is bounded all the same.
-LENIENT: dict[str, Play | bytes] = {
-    "rx-hdr-space-colon": OK + b"Content-Length : 5\r\n\r\nhello",
-    "rx-chunk-trailers": endless(CHUNKED + b"5\r\nhello\r\n0\r\n", b"X-Trailer: a\r\n" * 512),
-    "rx-100-flood": endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 512),
-    "rx-103-flood": endless(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 512),
-}
-
-
-@pytest.mark.parametrize("case", cases("receiver", LENIENT))
-async def test_what_is_read_leniently_is_bounded(case: dict[str, Any]) -> None:
-    """No crash, no hang beyond the deadline, no more than one request."""
-    async with receiver(LENIENT[case["id"]]) as there, Http() as http:
-        began = time.monotonic()
-        found, _, _ = await verdict(http, a_request(there.url, deadline=1.0), HERE)
-    assert time.monotonic() - began < 2.0
-    assert found in {"delivered", "attempt_failed"}
-    assert len(there.requests) == 1
 
 
 @pytest.mark.parametrize("case", cases("receiver", PLAYS))
@@ -189,10 +172,14 @@ async def test_request_leaves_exactly_as_given() -> None:
     assert len(body) == 2 * MIB
 
 
-async def test_connections_are_kept_for_providers_alone() -> None:
-    """A provider's connection serves the next request; a customer's never does."""
+async def test_connections_are_kept_for_providers_and_within_one_endpoint() -> None:
+    """A provider's connection serves the next request; a customer's only under the same name, and never another's."""
     async with receiver(OK + EMPTY) as there, Http() as http:
-        for connections, policy, dialled in ((1, None, True), (1, None, False), (2, HERE, True), (3, HERE, True)):
-            answer = await http.send(a_request(there.url), policy=policy)
+        for connections, policy, name in (
+            *((1, None, None), (1, None, None)),
+            *((2, HERE, None), (3, HERE, None)),
+            *((4, HERE, "whe_1"), (4, HERE, "whe_1"), (5, HERE, "whe_2"), (5, HERE, "whe_1"), (5, HERE, "whe_2")),
+        ):
+            answer = await http.send(a_request(there.url), policy=policy, reuse=name)
             assert there.connections == connections
-            assert answer.address == ("127.0.0.1" if dialled else None)
+            assert answer.address == "127.0.0.1"

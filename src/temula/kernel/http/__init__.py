@@ -1,6 +1,4 @@
-"""The one door out: every HTTP request of Temula to somebody else leaves through `Http.send` or `Sender.send`.
-
-`Http` asks providers, whose addresses are our own configuration. The `Sender` posts to customers' receivers.
+"""The one door out: every HTTP request of Temula to somebody else leaves through `Http.send`.
 
 What went wrong is named by what its reader should do next:
 
@@ -11,7 +9,6 @@ What went wrong is named by what its reader should do next:
 """
 
 from temula.kernel.http.client import Http
-from temula.kernel.http.dialling import Limits, MakeSocket, Resolve
 from temula.kernel.http.headers import HeaderRefused, check_customer_headers
 from temula.kernel.http.model import (
     HttpError,
@@ -22,8 +19,9 @@ from temula.kernel.http.model import (
     TransactionOpen,
     redact,
 )
+from temula.kernel.http.reaching import Limits, MakeSocket
+from temula.kernel.http.resolving import Resolve
 from temula.kernel.http.scrubbing import Stored, scrubbed
-from temula.kernel.http.sender import Sender
 
 __all__ = [
     "HeaderRefused",
@@ -36,7 +34,6 @@ __all__ = [
     "Request",
     "Resolve",
     "Response",
-    "Sender",
     "Stored",
     "TransactionOpen",
     "check_customer_headers",

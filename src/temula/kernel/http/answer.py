@@ -31,8 +31,9 @@ class Answer:
     """
 
     __slots__ = (
-        "_body", "_body_bytes", "_cap", "_complete", "_head", "_in_line", "_interim", "_keep", "_length", "_lines",
-        "_parser", "_received", "_tail", "_until_close", "code", "ended", "headers", "status", "truncated",
+        "_body", "_body_bytes", "_cap", "_complete", "_head", "_in_line", "_interim", "_keep", "_length",
+        "_line_bytes", "_lines", "_parser", "_received", "_tail", "_too_much", "_until_close", "code", "ended",
+        "headers", "status", "truncated",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -42,11 +43,11 @@ class Answer:
     def start(self, cap: int) -> None:
         """Read the next answer; of its body at most `cap` bytes are kept."""
         self._cap = cap
-        self._received = self._body_bytes = self._interim = self._lines = self._head = 0
+        self._received = self._body_bytes = self._interim = self._lines = self._line_bytes = self._head = 0
         self._length = -1
         self._body: bytes | bytearray = b""
         self._tail = b""
-        self._complete = self._keep = self._until_close = False
+        self._complete = self._keep = self._too_much = self._until_close = False
         self._in_line = True
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
@@ -114,9 +115,9 @@ class Answer:
         if self._complete:  # what follows a whole answer is nobody's answer
             self._keep = False
             self._end(None)
-        elif self._body_bytes > self._cap or (self.status and self._lines > MAX_HEADER_LINES):
+        elif self._body_bytes > self._cap or (self.status and self._too_much):
             self._end(None)  # the rest is not wanted
-        elif self._lines > MAX_HEADER_LINES:
+        elif self._too_much:
             self._end("response_headers_too_large")
         else:
             self._end("bad_response")
@@ -130,7 +131,8 @@ class Answer:
             if self._in_line and self._received > MAX_STATUS_LINE:
                 self._end("bad_response")
                 return
-        if self._received - self._body_bytes > MAX_OVERHEAD:
+        # A long body may come in many chunks, each with its size.
+        if self._received - self._body_bytes > MAX_OVERHEAD + (self._body_bytes >> 3):
             self._end(None if self.status else "response_headers_too_large")
 
     # What the parser calls. An error raised here ends its piece.
@@ -141,7 +143,9 @@ class Answer:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._lines += 1
-        if self._lines > MAX_HEADER_LINES:
+        self._line_bytes += len(name) + len(value)
+        if self._lines > MAX_HEADER_LINES or self._line_bytes > MAX_OVERHEAD:
+            self._too_much = True
             raise Stopped
         if not self.status:  # trailers are counted and not kept
             self.headers.append((name, value))
@@ -172,9 +176,15 @@ class Answer:
         room = self._cap - self._body_bytes
         self._body_bytes += len(piece)
         if self._body_bytes > self._cap:
-            self._body = self._body + piece[:room]
+            piece = piece[:room]
+        if not self._body:
+            self._body = piece
+        elif isinstance(self._body, bytearray):
+            self._body += piece
+        else:
+            self._body = bytearray(self._body + piece)
+        if self._body_bytes > self._cap:
             raise Stopped
-        self._body = self._body + piece if self._body else piece
 
     def on_message_complete(self) -> None:
         if not self.status:  # of an interim answer

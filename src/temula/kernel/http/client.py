@@ -1,45 +1,38 @@
-"""Sends one request and gives back its answer, or says whether it may have happened.
+"""Sends one request over HTTP/1.1 and gives back its answer, or says whether it may have happened.
 
-No redirect is followed, nothing is decompressed, no cookie is kept and no proxy is taken from the environment. A
-customer's connection is used for one request; a provider's is kept alive for the next, and aiohttp asks once more when
-a kept one was closed under a method that may be repeated (GET, PUT, DELETE; never POST).
+No redirect is followed, nothing is decompressed, no cookie is kept, no challenge is answered, and no proxy is taken
+from the environment. One deadline covers everything; what is read is bounded while it is read. A customer's address is
+dialled only after it passed the policy, and nothing but that address is.
 """
 
-import io
+import asyncio
+import logging
 import re
 import ssl
-from collections.abc import Collection
-from types import SimpleNamespace, TracebackType
-from typing import Final, Self
+from collections.abc import Collection, Hashable
+from types import TracebackType
+from typing import Final, NamedTuple, Self
 
-import aiohttp
 import structlog
-from yarl import URL
 
-from temula.kernel.addresses import DEFAULT_PORTS, AddressPolicy, CheckedUrl, check_url
-from temula.kernel.http.dialling import (
-    Attempt,
-    CheckingResolver,
-    Limits,
-    MakeSocket,
-    Resolve,
-    Stage,
-    SystemResolver,
-    current_attempt,
-    guarded,
-    plain_socket,
-    trusted_tls,
-    verifying,
-)
-from temula.kernel.http.failures import FAILURES, MAX_HEADER_LINE, MAX_STATUS_LINE, name_failure
-from temula.kernel.http.headers import check_request_headers
+from temula.kernel.addresses import DEFAULT_PORTS, AddressPolicy, AddressRefused, CheckedUrl, check_url
+from temula.kernel.http.deadlines import Deadlines
+from temula.kernel.http.headers import HeaderRefused, header_lines
+from temula.kernel.http.keeping import MAX_IDLE, Kept, Place
 from temula.kernel.http.model import HttpError, NotSent, OutcomeUnknown, Request, Response, TransactionOpen, redact
+from temula.kernel.http.reaching import Limits, MakeSocket, Reach, plain_socket, trusted_tls, verifying
+from temula.kernel.http.resolving import Resolve, SystemResolver
+from temula.kernel.http.wire import Connection
 from temula.kernel.waiting import open_unit
 
-MAX_HEADER_BYTES: Final = 65536
-MAX_HEADER_LINES: Final = 100
-KEEP_ALIVE_SECONDS: Final = 30
-PIECE: Final = 16384
+MAX_HOPS: Final = 3
+HOPS: Final = "Temula-Hops"
+REMEMBERED: Final = 10_000
+
+# Answers to these have no end that a parser finds without knowing the question.
+_UNREADABLE: Final = frozenset({"HEAD", "CONNECT"})
+_BODILESS: Final = frozenset({"GET", "DELETE", "OPTIONS"})
+_REPEATABLE: Final = frozenset({"GET", "PUT", "DELETE", "OPTIONS"})
 
 log = structlog.get_logger()
 
@@ -61,29 +54,26 @@ class Http:
         tls: ssl.SSLContext | None = None,
         limits: Limits | None = None,
         user_agent: str = "Temula",
+        max_idle: int = MAX_IDLE,
     ) -> None:
         self._resolve = resolve
-        self._system_resolver: SystemResolver | None = None
-        self._make_socket = guarded(make_socket)
+        self._make_socket = make_socket
         self._tls = verifying(tls or trusted_tls())
         self._limits = limits or Limits()
-        self._user_agent = user_agent
-        self._providers: aiohttp.ClientSession | None = None
-        self._customers: aiohttp.ClientSession | None = None
+        self._defaults = {"User-Agent": user_agent}
+        self._max_idle = max_idle
+        self._targets: dict[tuple[str, str], _Target] = {}
+        self._opened: _Opened | None = None
 
     async def open(self) -> None:
-        self._system_resolver = SystemResolver()
-        resolver = CheckingResolver(self._resolve or self._system_resolver)
-        self._providers = self._session(resolver, keep_alive=True)
-        self._customers = self._session(resolver, keep_alive=False)
+        """Begin; it belongs to the loop that runs now."""
+        self._opened = _Opened(self._resolve, self._make_socket, self._tls, self._limits, self._max_idle)
 
     async def close(self) -> None:
-        for session in (self._providers, self._customers):
-            if session is not None:
-                await session.close()
-        self._providers = self._customers = None
-        if self._system_resolver is not None:
-            self._system_resolver.close()
+        """Close what is kept. What is being sent ends by itself."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -94,144 +84,160 @@ class Http:
     ) -> None:
         await self.close()
 
-    async def send(self, request: Request, *, policy: AddressPolicy | None, secrets: Collection[str] = ()) -> Response:
+    async def send(
+        self, request: Request, *, policy: AddressPolicy | None, secrets: Collection[str] = (), reuse: Hashable = None
+    ) -> Response:
         """One attempt. Give a `policy` whenever somebody else chose the URL; `secrets` never reach a log or an error.
+
+        A customer's connection is closed afterwards, unless `reuse` names the endpoint: then it is kept, and serves
+        only what is sent under the same name. A provider's is always kept. If a kept one turns out to have been closed
+        before a byte of the answer came, it is replaced once, for methods that may be repeated and under `reuse`: so
+        who gives that has to be known again by the receiver, by `webhook-id`.
 
         Raises `NotSent` or `OutcomeUnknown`; any status that came is an answer.
         """
         unit = open_unit.get()
         if unit is not None:
             raise TransactionOpen(f"end the unit of work ({unit}) before sending: prepare, send, record")
-        attempt = Attempt(self._limits, request.deadline, policy=policy)
+        opened = self._opened
+        if opened is None:
+            raise RuntimeError("open the client first: async with Http() as http")
+        began = opened.loop.time()
+        target: _Target | None = None
         outcome: Response | HttpError | None = None
         try:
-            outcome = await self._exchange(request, attempt)
+            target = self._target(request, policy)
+            key = target.origin if policy is None else reuse
+            question = self._written(request, target, keep=key is not None)
+            place = None if key is None else Place(key, target.origin, policy)
+            outcome = await _exchange(opened, request, question, target, place, began)
+        except HttpError as error:
+            outcome = error
+            raise
         finally:
-            _log(request, attempt, outcome, secrets)
-        if isinstance(outcome, HttpError):
-            # Raised here and not where it was caught: aiohttp's errors carry the request's headers.
-            raise outcome
+            _log(request, target, outcome, opened.loop.time() - began, secrets)
         return outcome
 
-    async def _exchange(self, request: Request, attempt: Attempt) -> Response | HttpError:
-        arriving = _Arriving(request.max_response_bytes)
-        token = current_attempt.set(attempt)
+    def _target(self, request: Request, policy: AddressPolicy | None) -> "_Target":
+        """Where it goes, checked. Raises `NotSent`."""
+        known = self._targets.get((request.method, request.url))
+        if known is not None and known.policy is policy:
+            return known
+        if not _METHOD.fullmatch(request.method) or request.method in _UNREADABLE:
+            raise NotSent("request_invalid", "the method is not one that we send")
+        url = _read_url(request.url, policy)
+        host = url.url[len(url.scheme) + 3 : len(url.url) - len(url.target)]
+        start = f"{request.method} {url.target} HTTP/1.1\r\nHost: {host}\r\nAccept-Encoding: identity\r\n"
+        if len(self._targets) >= REMEMBERED:
+            self._targets.clear()
+        target = _Target(url, policy, (url.scheme, url.host, url.port), start)
+        self._targets[request.method, request.url] = target
+        return target
+
+    def _written(self, request: Request, target: "_Target", *, keep: bool) -> bytes:
+        """The whole request as bytes, each part checked. Raises `NotSent`."""
         try:
-            async with attempt.timeout:
-                attempt.enter(Stage.WAITING)
-                await self._converse(request, attempt, arriving)
-            return arriving.response(attempt)
-        except FAILURES as error:
-            return name_failure(error, attempt, arriving.response(attempt) if arriving.status else None)
-        finally:
-            attempt.stop()
-            current_attempt.reset(token)
-
-    async def _converse(self, request: Request, attempt: Attempt, arriving: "_Arriving") -> None:
-        headers = self._headers(request)
-        url = attempt.url = _read_url(request.url, attempt.policy)
-        if url.loopback and url.host != "localhost":
-            attempt.allowed = (url.host.strip("[]"),)
-        async with self._session_for(attempt.policy).request(
-            request.method,
-            URL(url.url, encoded=True),
-            headers=headers,
-            data=_body(request.body),
-            allow_redirects=False,
-            skip_auto_headers={"Content-Type"},
-        ) as answer:
-            arriving.head(answer)
-            await arriving.read(answer.content)
-            if arriving.truncated:
-                answer.close()
-
-    def _headers(self, request: Request) -> dict[str, str]:
-        if not _METHOD.fullmatch(request.method):
-            raise NotSent("request_invalid", "the method is not a word in capitals")
-        headers = dict(check_request_headers(request.headers))
-        if "user-agent" not in {name.lower() for name in headers}:
-            headers["User-Agent"] = self._user_agent
-        headers["Accept-Encoding"] = "identity"
-        return headers
-
-    def _session_for(self, policy: AddressPolicy | None) -> aiohttp.ClientSession:
-        session = self._providers if policy is None else self._customers
-        if session is None:
-            raise RuntimeError("open the client first: async with Http() as http")
-        return session
-
-    def _session(self, resolver: CheckingResolver, *, keep_alive: bool) -> aiohttp.ClientSession:
-        traces = aiohttp.TraceConfig()
-        traces.on_connection_create_end.append(_connected)
-        traces.on_connection_reuseconn.append(_connected)
-        connector = aiohttp.TCPConnector(
-            resolver=resolver,
-            use_dns_cache=False,
-            ssl=self._tls,
-            force_close=not keep_alive,
-            keepalive_timeout=KEEP_ALIVE_SECONDS if keep_alive else None,
-            limit=0,
-            socket_factory=self._make_socket,
-        )
-        return aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            trust_env=False,
-            auto_decompress=False,
-            max_line_size=MAX_STATUS_LINE,
-            max_field_size=MAX_HEADER_LINE,
-            max_headers=MAX_HEADER_LINES,
-            trace_configs=[traces],
-        )
+            lines = header_lines(request.headers, self._defaults)
+        except HeaderRefused as refused:
+            raise NotSent("request_invalid", refused.detail) from None
+        if target.policy is not None:
+            if request.hops >= MAX_HOPS:
+                raise NotSent("loop_detected")
+            lines = f"{lines}{HOPS}: {request.hops + 1}\r\n"
+        close = "" if keep else "Connection: close\r\n"
+        length = f"Content-Length: {len(request.body)}\r\n" if request.body or request.method not in _BODILESS else ""
+        return f"{target.start}{lines}{close}{length}\r\n".encode("ascii") + request.body
 
 
-class _Arriving:
-    """An answer as far as it has come, so that what came is not lost when the rest does not."""
+class _Target(NamedTuple):
+    """A URL as it was checked, under a policy, and what each request to it begins with."""
 
-    def __init__(self, cap: int) -> None:
-        self._cap = cap
-        self._headers: list[tuple[str, str]] = []
-        self._body = bytearray()
-        self.status = 0
-        self.truncated = True
-
-    def head(self, answer: aiohttp.ClientResponse) -> None:
-        if sum(len(name) + len(value) + 4 for name, value in answer.raw_headers) > MAX_HEADER_BYTES:
-            raise OutcomeUnknown("response_headers_too_large")
-        if not 200 <= answer.status <= 999:
-            raise OutcomeUnknown("bad_response")
-        self._headers = [(_text(name), _text(value)) for name, value in answer.raw_headers]
-        self.status = answer.status
-
-    async def read(self, content: aiohttp.StreamReader) -> None:
-        while len(self._body) <= self._cap:
-            piece = await content.read(PIECE)
-            if not piece:
-                self.truncated = False
-                return
-            self._body += piece
-
-    def response(self, attempt: Attempt) -> Response:
-        return Response(
-            status=self.status,
-            headers=self._headers,
-            body=bytes(self._body[: self._cap]),
-            truncated=self.truncated,
-            duration=attempt.elapsed,
-            address=attempt.address,
-        )
+    url: CheckedUrl
+    policy: AddressPolicy | None
+    origin: tuple[str, str, int]
+    start: str
 
 
-async def _connected(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
-    attempt = current_attempt.get()
-    if attempt is not None:
-        attempt.connected()
+class _Opened:
+    """What belongs to one event loop."""
+
+    def __init__(
+        self, resolve: Resolve | None, make_socket: MakeSocket, tls: ssl.SSLContext, limits: Limits, max_idle: int
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.deadlines = Deadlines(self.loop)
+        self.kept = Kept(self.loop, max_idle)
+        self._system = SystemResolver()
+        own = resolve or self._system.look_up
+        self.reach = Reach(resolve or self._system.public, own, make_socket, tls, limits)
+
+    def close(self) -> None:
+        self.deadlines.close()
+        self.kept.close()
+        self._system.close()
+
+
+async def _exchange(
+    opened: _Opened, request: Request, question: bytes, target: _Target, place: Place | None, began: float
+) -> Response:
+    until = began + request.deadline
+    connection = None if place is None else opened.kept.take(place)
+    if connection is None:
+        connection = await _reached(opened, target, until)
+        await _ask(opened, connection, question, request.max_response_bytes, until)
+        return _outcome(opened, connection, place, began)
+    await _ask(opened, connection, question, request.max_response_bytes, until)
+    answer = connection.answer
+    may_repeat = target.policy is not None or request.method in _REPEATABLE
+    if not (may_repeat and answer.silent and answer.code == "connection_closed" and opened.loop.time() < until):
+        return _outcome(opened, connection, place, began)
+    try:
+        connection = await _reached(opened, target, until)
+    except NotSent:
+        raise OutcomeUnknown("connection_closed") from None  # the first try may have arrived
+    await _ask(opened, connection, question, request.max_response_bytes, until)
+    return _outcome(opened, connection, place, began)
+
+
+async def _reached(opened: _Opened, target: _Target, until: float) -> Connection:
+    connection = await opened.reach.connection(target.url, target.policy, until)
+    if connection.lost:
+        raise NotSent("connect_failed")
+    return connection
+
+
+async def _ask(opened: _Opened, connection: Connection, question: bytes, cap: int, until: float) -> None:
+    waiter = connection.ask(question, cap)
+    opened.deadlines.add(connection, until)
+    try:
+        await waiter
+    except asyncio.CancelledError:
+        connection.abort()
+        raise
+    finally:
+        opened.deadlines.discard(connection)
+
+
+def _outcome(opened: _Opened, connection: Connection, place: Place | None, began: float) -> Response:
+    """The answer, or what went wrong, with what came; the connection is kept if it may be."""
+    answer = connection.answer
+    response = connection.response(opened.loop.time() - began) if answer.status else None
+    code = answer.code
+    if place is not None and connection.reusable:
+        opened.kept.put(connection, place)
+    else:
+        connection.abort()
+    if code is not None or response is None:
+        raise OutcomeUnknown(code or "bad_response", response)
+    return response
 
 
 def _read_url(url: str, policy: AddressPolicy | None) -> CheckedUrl:
     if policy is not None:
-        return check_url(url, policy)
+        try:
+            return check_url(url, policy)
+        except AddressRefused as refused:
+            raise NotSent(refused.code, refused.detail) from None
     found = _PROVIDER_URL.fullmatch(url)
     if found is None or int(found["port"] or 0) > 65535:
         raise NotSent("request_invalid", "the provider's URL cannot be read")
@@ -240,21 +246,22 @@ def _read_url(url: str, policy: AddressPolicy | None) -> CheckedUrl:
     return CheckedUrl(found["scheme"], found["host"].lower(), port, target if target[:1] == "/" else f"/{target}")
 
 
-def _body(body: bytes) -> bytes | aiohttp.BytesIOPayload | None:
-    # A large body in one write would block the loop.
-    return aiohttp.BytesIOPayload(io.BytesIO(body)) if len(body) > MAX_HEADER_BYTES else body or None
-
-
-def _text(header: bytes) -> str:
-    return header.decode("utf-8", "replace")
-
-
-def _log(request: Request, attempt: Attempt, outcome: Response | HttpError | None, secrets: Collection[str]) -> None:
-    url = attempt.url
+def _log(
+    request: Request,
+    target: _Target | None,
+    outcome: Response | HttpError | None,
+    took: float,
+    secrets: Collection[str],
+) -> None:
+    answered = isinstance(outcome, Response)
+    if answered and target is not None and target.policy is not None and not log.is_enabled_for(logging.DEBUG):
+        return  # every delivery is in its own log anyway
+    url = None if target is None else target.url
     path = None if url is None else redact(url.target.partition("?")[0], secrets)
     fields: dict[str, object] = {"method": request.method, "host": url and url.host, "path": path}
-    fields["ms"] = round(attempt.elapsed * 1000)
-    if isinstance(outcome, Response):
-        log.info("http.sent", status=outcome.status, bytes=len(outcome.body), **fields)
-    else:
+    fields["ms"] = round(took * 1000)
+    if not isinstance(outcome, Response):
         log.warning("http.sent", error="cancelled" if outcome is None else outcome.code, bytes=0, **fields)
+        return
+    write = log.info if target is None or target.policy is None else log.debug
+    write("http.sent", status=outcome.status, bytes=len(outcome.body), **fields)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Hashable
 from typing import Final
 
-from temula.kernel.addresses import AddressPolicy, CheckedUrl
+from temula.kernel.addresses import AddressPolicy
 from temula.kernel.http.wire import Connection
 
 MAX_IDLE: Final = 512
@@ -12,13 +12,13 @@ SWEEP: Final = 1.0
 
 
 class Place:
-    """What a connection may be used for: one key of the caller's, one origin, one policy that its address passed."""
+    """What a connection may be used for: one key, one origin, one policy that its address passed."""
 
     __slots__ = ("key", "origin", "policy")
 
-    def __init__(self, key: Hashable, url: CheckedUrl, policy: AddressPolicy) -> None:
+    def __init__(self, key: Hashable, origin: tuple[str, str, int], policy: AddressPolicy | None) -> None:
         self.key = key
-        self.origin = (url.scheme, url.host, url.port)
+        self.origin = origin
         self.policy = policy
 
     def same(self, other: "Place") -> bool:

@@ -41,8 +41,8 @@ REDACTED: Final = "[redacted]"
 class Request:
     """`deadline` is in seconds for everything: name, connection, TLS, headers and body.
 
-    `hops` says how often what is told here has already been delivered by a Temula and come back to one; the `Sender`
-    tells the receiver, and refuses when it goes round.
+    `hops` says how often what is told here has already been delivered to a customer and come back; the next one is
+    told, and the third is the last.
     """
 
     method: str
@@ -58,7 +58,7 @@ class Request:
 class Response:
     """Whatever the status. `truncated` says that the body went on beyond the cap; it is never decompressed.
 
-    `address` is the one that was dialled; of a connection kept from before `Http` gives None, the `Sender` its address.
+    `address` is the one that was dialled, for this request or for the earlier one whose connection it went over.
     """
 
     status: int
@@ -66,7 +66,7 @@ class Response:
     body: bytes = field(repr=False)
     truncated: bool
     duration: float
-    address: str | None
+    address: str
 
     def header(self, name: str) -> str | None:
         """The first value of the header, whatever its case."""
