@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 only ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench reference ci lock clean
+.PHONY: help run demo test check bench conformance reference ci lock clean
 
 help: ## Explain these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,6 +30,9 @@ check: $(VENV)/dev.stamp ## Check format, lint, types and the import contracts
 
 bench: $(VENV)/dev.stamp ## Run the benchmarks behind every figure in the README; `only=api` narrows them
 	@$(BIN)/python -m benchmarks $(only)
+
+conformance: $(VENV)/dev.stamp ## Check Temula as a webhook sender, about a minute; `only=retry.*` narrows it
+	@$(BIN)/python -m conformance --adapter temula $(if $(only),--only '$(only)')
 
 reference: $(VENV)/dev.stamp ## Write the generated pages of docs/reference/
 	@$(BIN)/python -m tools.reference

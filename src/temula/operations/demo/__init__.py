@@ -12,7 +12,7 @@ import structlog
 from temula.kernel.clock import SystemClock
 from temula.kernel.errors import Unavailable
 from temula.kernel.http import Http, HttpError
-from temula.operations.demo.calling import Api, Buyer, Refused
+from temula.operations.calling import Api, Buyer, Refused
 from temula.operations.demo.receiver import receiving
 from temula.operations.demo.reckoning import Arrival, Ledger, NotHeard, Sent
 from temula.operations.demo.stage import Stage

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from temula.kernel.clock import Clock, rfc3339
-from temula.operations.demo.calling import Api, Buyer
+from temula.operations.calling import Api, Buyer
 from temula.operations.demo.receiver import Receiver
 from temula.operations.demo.reckoning import Ledger, Sent
 from temula.operations.demo.stage import Stage

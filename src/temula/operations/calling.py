@@ -1,4 +1,4 @@
-"""How the demo calls Temula's API, as any program would: JSON over HTTP with a bearer token."""
+"""How commands call a running Temula, as any program would: JSON over HTTP with a bearer token."""
 
 import json
 from typing import Any
@@ -35,6 +35,11 @@ class Api:
         payload = json.dumps({} if body is None else body).encode()
         headers = {"Content-Type": "application/json", "Idempotency-Key": uuid4().hex}
         return json.loads((await self._call("POST", path, headers, payload, refused_as)).body)
+
+    async def patch(self, path: str, body: object) -> Any:
+        """Change something."""
+        headers = {"Content-Type": "application/json", "Idempotency-Key": uuid4().hex}
+        return json.loads((await self._call("PATCH", path, headers, json.dumps(body).encode())).body)
 
     async def delete(self, path: str) -> None:
         """Remove something."""

@@ -1,0 +1,1 @@
+"""One module a sender; each gives its adapter as `ADAPTER`."""
