@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from temula.operations import asyncapi
 from tools import reference
+from tools.compatibility import breaks
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
@@ -35,6 +37,19 @@ def test_the_openapi_document_is_fresh() -> None:
     """The document in the repository equals the one that is served."""
     kept = json.loads((reference.REFERENCE / "openapi.json").read_bytes())
     assert kept == json.loads(reference.openapi())
+
+
+def test_the_asyncapi_document_is_fresh() -> None:
+    """The document in the repository equals the one that is served."""
+    assert json.loads((reference.REFERENCE / "asyncapi.json").read_bytes()) == asyncapi.document()
+
+
+@pytest.mark.parametrize("name", list(reference.shapes()))
+def test_a_published_shape_still_holds(name: str) -> None:
+    """A receiver written for the published shape of a message reads what is sent now, and the file is fresh."""
+    published = json.loads((reference.REFERENCE / "messages" / name).read_bytes())
+    assert breaks(published, reference.shapes()[name]) == []
+    assert published == reference.shapes()[name]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=shown)

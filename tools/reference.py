@@ -1,8 +1,11 @@
 """Writes the generated pages of docs/reference/ (`make reference`) from the code; a test compares the two."""
 
 import ast
+import json
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from typer.main import get_command
@@ -11,7 +14,7 @@ from temula.kernel.crypto import new_ring
 from temula.kernel.database import Database
 from temula.kernel.http import Http
 from temula.kernel.settings import document
-from temula.operations import catalogue
+from temula.operations import asyncapi, catalogue
 from temula.operations.app import build
 from temula.operations.cli import app
 from temula.operations.configuration import Configuration
@@ -27,6 +30,7 @@ from temula.operations.wiring import built
 from temula.outbound.api.documentation import codes
 from temula.outbound.api.documentation import document as schema
 from temula.outbound.callers.model import ABILITIES
+from tools.compatibility import breaks
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -62,12 +66,30 @@ def message_types() -> str:
     """What webhooks tell."""
     text = (
         "Each message is `{event_id, event_type, timestamp, organization_id, team_id, data}`; `data` by type is\n"
-        "below. `GET /api/v1/webhooks/event-types` gives the same list.\n"
+        "below. `GET /api/v1/webhooks/event-types` gives the same list with schemas, `/api/asyncapi.json` is the\n"
+        "AsyncAPI document. A published shape only grows: a change that could break a receiver makes a new version.\n"
+        "Operational types tell of the webhooks' own work: an endpoint gets them only if it names them, `*` does not.\n"
     )
     for kind in catalogue.event_types().data:
-        rows = [(f"`{name}`", shape) for name, shape in kind.fields.items()]
-        text += f"\n## {kind.type}\n\n{kind.description}\n\n{_table(('field', 'type'), rows)}"
+        data = kind.schema["properties"]["data"]["properties"]
+        rows = [(f"`{name}`", _shape(field), _meaning(field)) for name, field in data.items() if name != "test"]
+        about = f"{kind.description}{' Operational.' if kind.operational else ''}"
+        example = msgspec.json.format(msgspec.json.encode(kind.example), indent=2).decode()
+        shape = f"Version {kind.version}: [JSON Schema](messages/{kind.type}.v{kind.version}.json)"
+        table = _table(("field of `data`", "type", "meaning"), rows)
+        text += f"\n## {kind.type}\n\n{about}\n\n{shape}\n\n{table}\n```json\n{example}\n```\n"
     return _page("Message types", text)
+
+
+def _shape(field: dict[str, Any]) -> str:
+    if field["type"] == "array":
+        return f"array of {_shape(field['items'])}"
+    return f"{field['type']}, {field['format']}" if "format" in field else str(field["type"])
+
+
+def _meaning(field: dict[str, Any]) -> str:
+    pattern = str(field.get("items", field).get("pattern", ""))
+    return str(field.get("description") or (f"`{pattern[1:].partition('_[')[0]}_...`" if "_[" in pattern else ""))
 
 
 def problems() -> str:
@@ -135,6 +157,21 @@ def main() -> None:
     for name, text in pages().items():
         (REFERENCE / name).write_text(text)
     (REFERENCE / "openapi.json").write_bytes(openapi())
+    (REFERENCE / "asyncapi.json").write_bytes(_json(asyncapi.document()))
+    for name, shape in shapes().items():
+        _publish(REFERENCE / "messages" / name, shape)
+
+
+def shapes() -> dict[str, dict[str, Any]]:
+    """The published shape of each message, by file name."""
+    return {f"{one.type}.v{one.version}.json": one.schema for one in catalogue.event_types().data}
+
+
+def _publish(path: Path, shape: dict[str, Any]) -> None:
+    if path.exists() and (broken := breaks(json.loads(path.read_bytes()), shape)):
+        sys.exit(f"{path.name} is published and would break receivers: {'; '.join(broken)}. Make a new VERSION.")
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(_json(shape))
 
 
 def openapi() -> bytes:
@@ -142,7 +179,11 @@ def openapi() -> bytes:
     ring = KeySettings(ring=new_ring().dump().decode())
     configuration = Configuration(DatabaseSettings(), ServerSettings(), ring, DataSettings(), ProviderSettings())
     application = build(built(configuration, Database("postgresql://"), Http()))
-    return msgspec.json.format(msgspec.json.encode(schema(application)), indent=1) + b"\n"
+    return _json(schema(application))
+
+
+def _json(value: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ async def furnish(temula: Running, tenant: Tenant, hooks: Receiver) -> Furnished
     api = tenant.api
     people, secrets = await _people(temula, tenant)
     secrets |= {"token": tenant.token, "stripe_key": tenant.stripe_key}
-    endpoint = await api.post("/webhooks/endpoints", {"url": hooks.url})
+    secrets["header"] = "a-key-of-their-server"
+    endpoint = await api.post("/webhooks/endpoints", {"url": hooks.url, "headers": {"X-Key": secrets["header"]}})
     secrets["webhook_secret"] = endpoint["secret"]
     rotated = await api.post(f"/webhooks/endpoints/{endpoint['id']}/rotate-secret", {})
     secrets["second_webhook_secret"] = rotated["secret"]
@@ -60,7 +61,7 @@ async def furnish(temula: Running, tenant: Tenant, hooks: Receiver) -> Furnished
         **people, "endpoint": endpoint["id"], "event": event, "ticket_type": sale.types[0]["id"],
         "checkpoint": sale.gate["id"], "registration": registration["id"], "payment": registration["payment"]["id"],
         "ticket": ticket["id"], "attendee": ticket["attendee_id"], "check_in": check_in["id"],
-        "refund": refund["id"], "delivery": delivery["id"],
+        "refund": refund["id"], "delivery": delivery["id"], "message": delivery["message_id"],
     }  # fmt: skip
     return Furnished(tenant, ids, ticket["code"], secrets)
 

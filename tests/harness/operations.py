@@ -16,9 +16,17 @@ KINDS: dict[str, ids.Kind[Any]] = {
     "event": ids.EVENT, "ticket_type": ids.TICKET_TYPE, "registration": ids.REGISTRATION, "attendee": ids.ATTENDEE,
     "ticket": ids.TICKET, "checkpoint": ids.CHECKPOINT, "check_in": ids.CHECK_IN, "payment": ids.PAYMENT,
     "refund": ids.REFUND, "endpoint": ids.ENDPOINT, "delivery": ids.DELIVERY, "team": ids.TEAM,
+    "message": ids.MESSAGE,
 }  # fmt: skip
 TIMES = {"starts_at": "2030-01-01T10:00:00Z", "ends_at": "2030-01-01T12:00:00Z"}
 ORDER = {"buyer": {"name": "Bo", "email": "bo@example.org"}}
+
+
+def narrowed(i: Ids) -> dict[str, Any]:
+    """What an endpoint is narrowed to."""
+    partner = {"reference": "caterer", "types": ["ticket.*"], "event_ids": [i["event"]]}
+    return {"event_ids": [i["event"]], "team_id": i["team"], "partner": partner}
+
 
 # A body that is accepted, with an id in every place that takes one; ids are of the kind that their place is named for.
 BODIES: dict[str, Callable[[Ids], dict[str, Any]]] = {
@@ -37,8 +45,10 @@ BODIES: dict[str, Callable[[Ids], dict[str, Any]]] = {
     "POST /checkpoints": lambda i: {"event_id": i["event"], "name": "Gate B"},
     "POST /check-ins": lambda i: {"checkpoint_id": i["checkpoint"], "ticket_id": i["ticket"]},
     "POST /refunds": lambda i: {"registration_id": i["registration"], "attendee_ids": [i["attendee"]]},
-    "POST /webhooks/endpoints": lambda i: {"url": "http://127.0.0.1:9/hooks", "event_ids": [i["event"]]},
-    "PATCH /webhooks/endpoints/{endpoint_id}": lambda i: {"event_ids": [i["event"]]},
+    "POST /webhooks/endpoints": lambda i: {"url": "http://127.0.0.1:9/hooks", **narrowed(i)},
+    "PATCH /webhooks/endpoints/{endpoint_id}": narrowed,
+    "POST /webhooks/endpoints/{endpoint_id}/pause": lambda _: {"reason": "The CRM moves"},
+    "POST /webhooks/endpoints/{endpoint_id}/test": lambda _: {"type": "registration.created"},
     "POST /webhooks/endpoints/{endpoint_id}/rotate-secret": lambda _: {},
 }  # fmt: skip
 # Text that leads to a ticket as its id does.
@@ -114,9 +124,8 @@ def _operation(method: str, path: str, operation: dict[str, Any], schemas: dict[
     ]
     content = operation.get("requestBody", {}).get("content", {})
     for media in content.values():
-        places += [
-            Place("body", str(steps[0 if steps[-1] == 0 else -1]), steps) for steps in _ids_in(media["schema"], schemas)
-        ]
+        steps = list(_ids_in(media["schema"], schemas))
+        places += [Place("body", str(path[-2] if path[-1] == 0 else path[-1]), path) for path in steps]
     return Operation(method, path, tuple(places), bool(content))
 
 

@@ -24,6 +24,7 @@ ELSE = {
 }
 # Every route beside the API that answers: each checks for itself who asks, or says nothing that is anybody's.
 OPEN = {
+    "/api/asyncapi.json": "the document of what webhooks tell",
     "/": "the way in; an organization's numbers only with a session", "/sign-in": "password",
     "/sign-out": "ends a session", "/live": "session", "/console/{name:str}": "files of the page",
     "/console/live.js": "a file of the page", "/checkout/{outcome:str}": "says thank you",

@@ -35,6 +35,7 @@ NAMES = {
     "payment_attempts.connection_id", "payments.event_id", "payments.registration_id", "provider_refs.connection_id",
     "provider_refs.object_id", "refunds.registration_id", "refused_scans.actor_id", "refused_scans.event_id",
     "refused_scans.ticket_id", "ticket_keys.key_id", "webhook_deliveries.message_id",
+    "webhook_endpoints.partner_id",
 }  # fmt: skip
 # What the application and the crossing may not change, however it is asked.
 KEPT = {
@@ -61,6 +62,8 @@ IMPERSONAL = {
     "schema_migrations.name": "of a file",
     "jobs.payload": "ids only",
     "webhook_attempts.address": "of the customer's server",
+    "webhook_endpoints.payload": "fat or thin",
+    "webhook_endpoints.headers": "keys of the customer's server, sealed",
 }
 
 

@@ -6,7 +6,7 @@ below the oldest transaction still running, so nothing can appear behind its cur
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import msgspec
 
@@ -17,11 +17,23 @@ from temula.kernel.stringify import stringify
 TOPIC = "facts"
 
 
+# How fields of facts are described: the catalogue of messages makes schemas and examples of them.
+Instant = Annotated[str, msgspec.Meta(examples=["2026-11-23T10:15:00.123Z"], extra_json_schema={"format": "date-time"})]
+Minor = Annotated[int, msgspec.Meta(description="Integer minor units of `currency`", examples=[5000])]
+Currency = Annotated[
+    str, msgspec.Meta(description="ISO 4217 code", examples=["MYR"], extra_json_schema={"pattern": "^[A-Z]{3}$"})
+]
+
+
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of every fact's data. `TYPE` is past tense; a `PUBLIC` one goes out to webhooks under that name."""
+    """Base of every fact's data. `TYPE` is past tense; a `PUBLIC` one goes out to webhooks under that name.
+
+    `VERSION` is of a public one's published shape: a change that could break a receiver makes the next.
+    """
 
     TYPE: ClassVar[str]
     PUBLIC: ClassVar[bool] = True
+    VERSION: ClassVar[int] = 1
 
 
 class Told(NamedTuple):

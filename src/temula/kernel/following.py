@@ -96,7 +96,8 @@ async def get(uow: UnitOfWork, fact_id: str) -> StoredFact:
 
 async def _follow(database: Database, follower: Follower, fact: StoredFact) -> None:
     for kind, follow in follower.follows.items():
-        if fact.type == kind.TYPE:
+        # A row of a public type that is not public itself is a test message: it did not happen.
+        if fact.type == kind.TYPE and fact.public == kind.PUBLIC:
             work = partial(_once, follower=follower.name, fact=fact, follow=follow, kind=kind)
             with suppress(_DoneMeanwhile):
                 await database.run(system(follower.name, fact.organization_id), work)

@@ -17,7 +17,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from temula.domain.tickets.service import PublicKeys
 from temula.inbound.door.routes import routes as door_routes
 from temula.kernel.errors import TemulaError
-from temula.operations import catalogue
+from temula.operations import asyncapi, catalogue
 from temula.operations.wiring import PLATFORM_ACTOR, House
 from temula.outbound.api import documentation
 from temula.outbound.api.checkout import Checkout
@@ -29,7 +29,7 @@ from temula.outbound.callers.routes import CallerSettings, Gate, JsonRequest, ca
 from temula.outbound.console.routes import Console
 from temula.outbound.console.routes import routes as console_routes
 from temula.outbound.schemas.webhooks import EventTypeList
-from temula.outbound.webhooks.routes import Webhooks
+from temula.outbound.webhooks.routes import CONTROLLERS as WEBHOOKS
 from temula.outbound.webhooks.service import Endpoints
 
 LARGEST_BODY = 1024 * 1024
@@ -68,12 +68,12 @@ def build(house: House) -> Litestar:
         return Gate(app, callers=house.callers, limiter=limiter, settings=settings)
 
     api = Router(
-        "/api/v1", route_handlers=[*CONTROLLERS, Webhooks], middleware=[gate], dependencies=_dependencies(house),
+        "/api/v1", route_handlers=[*CONTROLLERS, *WEBHOOKS], middleware=[gate], dependencies=_dependencies(house),
         request_class=JsonRequest,
     )  # fmt: skip
     handlers: list[Any] = [
         api,
-        *documentation.routes(),
+        *documentation.routes(asyncapi.document()),
         *door_routes(house.door),
         *console_routes(console),
         *_health(house),

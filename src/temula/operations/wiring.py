@@ -152,10 +152,9 @@ def built(configuration: Configuration, database: Database, http: Http) -> House
     url = configuration.providers.stripe_sandbox_url
     gateways = Connectors(providers, http, {"stripe": url} if url else {})
     policy = address_policy(configuration.server)
-    types = frozenset(fact.TYPE for fact in catalogue.public_facts())
     return House(
         configuration, database, ring, http, providers, gateways, Door(database, ring, providers), Callers(database),
-        Endpoints(ring, policy, types), PublicKeys(), policy,
+        Endpoints(ring, policy, catalogue.examples()), PublicKeys(), policy,
     )  # fmt: skip
 
 

@@ -63,12 +63,12 @@ async def test_gone_disables_at_once(watched: Watched, hooks: Receiver) -> None:
     delivery = await watched.tried(1)
     endpoint = await watched.state()
     assert (endpoint["state"], delivery["state"], delivery["next_attempt_at"]) == ("disabled", "pending", None)
-    assert "410" in endpoint["disabled_reason"]
+    assert "410" in endpoint["state_reason"]
     await watched.happen()
     await until(lambda: has(watched, 2))
     watched.move(100_000)
     enabled = await watched.api.patch(f"/webhooks/endpoints/{endpoint['id']}", {"state": "enabled"})
-    assert (enabled["state"], enabled["disabled_reason"]) == ("enabled", None)
+    assert (enabled["state"], enabled["state_reason"]) == ("enabled", None)
     for which in (0, 1):
         assert (await watched.tried(1, which))["state"] in {"pending", "delivered"}
     await until(arrived(hooks, 3))
@@ -133,7 +133,7 @@ async def test_five_failures_in_a_row_over_a_minute_disable(watched: Watched, ho
 
     await watched.happen()
     endpoint = await until(disabled)
-    assert "in a row" in endpoint["disabled_reason"]
+    assert "in a row" in endpoint["state_reason"]
 
     async def all_wait() -> bool:
         found = await watched.deliveries()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import jsonschema
 import pytest
 
 from tests.harness import house
@@ -47,8 +48,20 @@ EVENT = {"name": "E", "starts_at": "2027-05-01T12:00:00Z", "ends_at": "2027-05-0
     [
         ({"types": []}, "/types"), ({"types": ["nope"]}, "/types"), ({"types": ["check_in.*", "nope.*"]}, "/types"),
         ({"types": ["registration"]}, "/types"), ({"types": ["*.created"]}, "/types"), ({"types": [""]}, "/types"),
-        ({"types": ["endpoint.disabled"]}, "/types"), ({"event_ids": ["evt_x"]}, "/event_ids/0"),
+        ({"types": ["endpoint.deleted"]}, "/types"), ({"event_ids": ["evt_x"]}, "/event_ids/0"),
         ({"state": "disabled"}, "/state"), ({"url": "ftp://127.0.0.1/"}, "/url"), ({"secret": "mine"}, "/secret"),
+        ({"team_id": "team_x"}, "/team_id"), ({"payload": "slim"}, "/payload"), ({"mask": ["event_id"]}, "/mask/0"),
+        ({"mask": ["data."]}, "/mask/0"), ({"mask": ["data.ok", "data..x"]}, "/mask/1"),
+        ({"rate_limit": 0}, "/rate_limit"), ({"rate_limit": 10_001}, "/rate_limit"),
+        ({"max_concurrency": 0}, "/max_concurrency"),
+        ({"order_by": "event"}, "/order_by"), ({"metadata": {"k": "v" * 501}}, "/metadata"),
+        ({"metadata": {"": "v"}}, "/metadata"), ({"headers": {"Host": "x"}}, "/headers"),
+        ({"headers": {"X-Key": "a\nb"}}, "/headers"), ({"headers": {"webhook-id": "x"}}, "/headers"),
+        ({"headers": {"X-Key": "********"}}, "/headers"), ({"filter": {"path": "data.x"}}, "/filter"),
+        ({"filter": {"not": {"path": "data.x", "like": 1}}}, "/filter/not"),
+        ({"partner": {"reference": "x", "types": ["nope"], "event_ids": None}}, "/partner/types"),
+        ({"partner": {"reference": "x", "types": ["*"], "event_ids": ["x"]}}, "/partner/event_ids/0"),
+        ({"partner": {"reference": "x", "types": ["*"]}}, "/partner/event_ids"),
     ],
 )  # fmt: skip
 async def test_a_wrong_change_is_refused(tenant: Tenant, change: dict[str, Any], pointer: str) -> None:
@@ -173,10 +186,13 @@ async def test_message_types_are_listed(tenant: Tenant) -> None:
     assert {one["type"] for one in types} == {
         "registration.created", "registration.cancelled", "registration.refunded", "check_in.completed",
         "attendee.checked_in", "ticket.issued", "ticket.void", "event.published", "event.updated", "event.archived",
-        "payment.succeeded", "payment.failed",
+        "payment.succeeded", "payment.failed", "endpoint.disabled",
     }  # fmt: skip
     for one in types:
         assert one["description"]
-        assert one["fields"]
+        assert one["version"] == 1
+        assert one["operational"] == (one["type"] == "endpoint.disabled")
+        jsonschema.Draft202012Validator.check_schema(one["schema"])
+        jsonschema.validate(one["example"], one["schema"])
     body = {"url": "http://127.0.0.1:9/hooks", "types": [one["type"] for one in types]}
     assert (await tenant.api.post("/webhooks/endpoints", body))["types"] == sorted(body["types"])

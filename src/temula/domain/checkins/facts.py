@@ -1,6 +1,10 @@
 """What can have happened at a gate."""
 
-from temula.kernel.facts import Fact
+from typing import Annotated
+
+from msgspec import Meta
+
+from temula.kernel.facts import Fact, Instant
 from temula.kernel.ids import AttendeeId, EventId, TicketId
 
 
@@ -10,10 +14,10 @@ class CheckInCompleted(Fact, frozen=True, kw_only=True):
     TYPE = "check_in.completed"
     event_id: EventId
     attendee_id: AttendeeId
-    check_in_time: str
-    location: str
+    check_in_time: Instant
+    location: Annotated[str, Meta(description="The checkpoint's name", examples=["Gate A"])]
     ticket_id: TicketId
-    method: str
+    method: Annotated[str, Meta(description="How the ticket was read", examples=["qr"])]
 
 
 class AttendeeCheckedIn(Fact, frozen=True, kw_only=True):
@@ -22,4 +26,4 @@ class AttendeeCheckedIn(Fact, frozen=True, kw_only=True):
     TYPE = "attendee.checked_in"
     event_id: EventId
     attendee_id: AttendeeId
-    checked_in_at: str
+    checked_in_at: Instant

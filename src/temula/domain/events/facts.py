@@ -1,7 +1,13 @@
 """What can have happened to an event."""
 
-from temula.kernel.facts import Fact
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from temula.kernel.facts import Fact, Instant
 from temula.kernel.ids import EventId
+
+CHANGES = {"venue": {"from": "Hall 1", "to": "Hall 2"}}
 
 
 class EventPublished(Fact, frozen=True, kw_only=True):
@@ -9,8 +15,8 @@ class EventPublished(Fact, frozen=True, kw_only=True):
 
     TYPE = "event.published"
     event_id: EventId
-    starts_at: str
-    visibility: str
+    starts_at: Instant
+    visibility: Annotated[str, Meta(description="Who sees the event", examples=["public"])]
 
 
 class EventUpdated(Fact, frozen=True, kw_only=True):
@@ -18,7 +24,10 @@ class EventUpdated(Fact, frozen=True, kw_only=True):
 
     TYPE = "event.updated"
     event_id: EventId
-    changes: dict[str, dict[str, object]]
+    changes: Annotated[
+        dict[str, dict[str, Any]],
+        Meta(description="Each changed field with what it was and is", examples=[CHANGES]),
+    ]
 
 
 class EventArchived(Fact, frozen=True, kw_only=True):
@@ -26,4 +35,4 @@ class EventArchived(Fact, frozen=True, kw_only=True):
 
     TYPE = "event.archived"
     event_id: EventId
-    archived_at: str
+    archived_at: Instant

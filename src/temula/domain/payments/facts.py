@@ -1,6 +1,10 @@
 """What can have happened to money."""
 
-from temula.kernel.facts import Fact
+from typing import Annotated
+
+from msgspec import Meta
+
+from temula.kernel.facts import Currency, Fact, Minor
 from temula.kernel.ids import PaymentId, RefundId, RegistrationId, TransactionId
 
 
@@ -10,10 +14,10 @@ class PaymentSucceeded(Fact, frozen=True, kw_only=True):
     TYPE = "payment.succeeded"
     transaction_id: TransactionId
     registration_id: RegistrationId
-    amount: int
-    currency: str
-    gateway: str
-    reference: str
+    amount: Minor
+    currency: Currency
+    gateway: Annotated[str, Meta(description="The provider that took it", examples=["stripe"])]
+    reference: Annotated[str, Meta(description="The provider's own id of it", examples=["pi_3QK8sL2eZvKYlo2C"])]
 
 
 class PaymentFailed(Fact, frozen=True, kw_only=True):
@@ -22,8 +26,8 @@ class PaymentFailed(Fact, frozen=True, kw_only=True):
     TYPE = "payment.failed"
     transaction_id: TransactionId
     registration_id: RegistrationId
-    reason: str
-    retry_count: int
+    reason: Annotated[str, Meta(examples=["card_declined"])]
+    retry_count: Annotated[int, Meta(examples=[0])]
 
 
 class PaymentEnded(Fact, frozen=True, kw_only=True):

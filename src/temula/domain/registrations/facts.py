@@ -1,6 +1,10 @@
 """What can have happened to a registration."""
 
-from temula.kernel.facts import Fact
+from typing import Annotated
+
+from msgspec import Meta
+
+from temula.kernel.facts import Currency, Fact, Minor
 from temula.kernel.ids import AttendeeId, EventId, RegistrationId
 
 
@@ -12,8 +16,8 @@ class RegistrationCreated(Fact, frozen=True, kw_only=True):
     event_id: EventId
     attendee_id: AttendeeId
     attendee_ids: list[AttendeeId]
-    total_amount: int
-    currency: str
+    total_amount: Minor
+    currency: Currency
 
 
 class RegistrationConfirmed(Fact, frozen=True, kw_only=True):
@@ -30,7 +34,7 @@ class RegistrationCancelled(Fact, frozen=True, kw_only=True):
     TYPE = "registration.cancelled"
     registration_id: RegistrationId
     event_id: EventId
-    reason: str
+    reason: Annotated[str, Meta(examples=["requested_by_buyer"])]
 
 
 class RegistrationRefunded(Fact, frozen=True, kw_only=True):
@@ -39,9 +43,9 @@ class RegistrationRefunded(Fact, frozen=True, kw_only=True):
     TYPE = "registration.refunded"
     registration_id: RegistrationId
     event_id: EventId
-    amount: int
-    currency: str
-    reason: str
+    amount: Minor
+    currency: Currency
+    reason: Annotated[str, Meta(examples=["requested_by_buyer"])]
 
 
 class AttendeesReleased(Fact, frozen=True, kw_only=True):

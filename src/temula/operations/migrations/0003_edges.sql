@@ -57,9 +57,21 @@ CREATE TABLE webhook_endpoints (
     url text NOT NULL,
     description text NOT NULL,
     state text NOT NULL CHECK (state IN ('enabled', 'paused', 'disabled')),
-    disabled_reason text,
+    state_reason text,
     types text[] NOT NULL,
     event_ids text[] NOT NULL,
+    team_id text COLLATE "C",
+    filter json,
+    payload text NOT NULL DEFAULT 'fat' CHECK (payload IN ('fat', 'thin')),
+    mask text[] NOT NULL DEFAULT '{}',
+    headers bytea,
+    rate_limit integer CHECK (rate_limit > 0),
+    max_concurrency integer CHECK (max_concurrency > 0),
+    order_by text NOT NULL DEFAULT 'none' CHECK (order_by IN ('none', 'registration', 'ticket')),
+    metadata json NOT NULL DEFAULT '{}',
+    partner_id text COLLATE "C",
+    granted_types text[],
+    granted_event_ids text[],
     secret bytea NOT NULL,
     previous_secret bytea,
     previous_until timestamptz,
@@ -68,10 +80,15 @@ CREATE TABLE webhook_endpoints (
     since bigint NOT NULL DEFAULT (pg_current_xact_id()::text)::bigint,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
-    PRIMARY KEY (organization_id, id)
+    deleted_at timestamptz,
+    PRIMARY KEY (organization_id, id),
+    FOREIGN KEY (organization_id, team_id) REFERENCES teams,
+    CHECK (partner_id IS NULL OR granted_types IS NOT NULL)
 );
 COMMENT ON TABLE webhook_endpoints IS 'retention=organization personal=none';
 COMMENT ON COLUMN webhook_endpoints.since IS 'The transaction that made it: facts of earlier ones are not for it.';
+COMMENT ON COLUMN webhook_endpoints.granted_event_ids IS 'What a partner may hear of; null is every event.';
+COMMENT ON COLUMN webhook_endpoints.deleted_at IS 'Hidden and silent; it stays as long as its log.';
 SELECT temula_wall('webhook_endpoints');
 
 CREATE TABLE webhook_deliveries (

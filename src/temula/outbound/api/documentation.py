@@ -28,8 +28,9 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{tit
 <link rel="stylesheet" href="/api/assets/{css}"></head><body>{body}</body></html>"""
 
 
-def routes() -> list[HTTPRouteHandler]:
-    """Give the documentation's routes."""
+def routes(asyncapi: dict[str, Any]) -> list[HTTPRouteHandler]:
+    """Give the documentation's routes; `asyncapi` describes what goes out."""
+    messages = msgspec.json.encode(asyncapi)
     documents: dict[int, bytes] = {}
 
     @get("/api/openapi.json", include_in_schema=False)
@@ -37,6 +38,10 @@ def routes() -> list[HTTPRouteHandler]:
         if not documents:
             documents[0] = msgspec.json.encode(document(request.app))
         return Response(documents[0], media_type=MediaType.JSON)
+
+    @get("/api/asyncapi.json", include_in_schema=False)
+    async def channels() -> Response[bytes]:
+        return Response(messages, media_type=MediaType.JSON)
 
     @get("/api/docs", include_in_schema=False)
     async def docs() -> Response[str]:
@@ -60,7 +65,7 @@ def routes() -> list[HTTPRouteHandler]:
         body = (HERE / "assets" / name).read_bytes()
         return Response(body, media_type=ASSETS[name], headers={"Cache-Control": "public, max-age=3600"})
 
-    return [openapi, docs, problems, asset]
+    return [openapi, channels, docs, problems, asset]
 
 
 def _page(title: str, css: str, body: str) -> Response[str]:

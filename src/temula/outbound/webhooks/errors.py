@@ -1,10 +1,13 @@
 """What can go wrong with webhook endpoints.
 
-NotFound      x NoSuchEndpoint   x NoSuchDelivery
+NotFound      x NoSuchEndpoint   x NoSuchDelivery   x NoSuchMessage
 InvalidInput  x UrlRefused       give another address
+              x HeadersRefused   give other headers
+              x FilterInvalid    see docs/reference/webhook-filters.md
+Conflict      x EndpointNotEnabled
 """
 
-from temula.kernel.errors import InvalidInput, NotFound
+from temula.kernel.errors import Conflict, InvalidInput, NotFound
 
 
 class NoSuchEndpoint(NotFound):
@@ -19,7 +22,31 @@ class NoSuchDelivery(NotFound):
     code = "webhook_delivery_not_found"
 
 
+class NoSuchMessage(NotFound):
+    """The organization has no such message."""
+
+    code = "webhook_message_not_found"
+
+
 class UrlRefused(InvalidInput):
     """The endpoint's address is not one that we deliver to; `reason` is the rule."""
 
     code = "webhook_url_refused"
+
+
+class HeadersRefused(InvalidInput):
+    """A header of the endpoint is not one that may be set; `reason` is the rule."""
+
+    code = "webhook_headers_refused"
+
+
+class FilterInvalid(InvalidInput):
+    """The endpoint's filter is not one; the pointer leads to the place."""
+
+    code = "webhook_filter_invalid"
+
+
+class EndpointNotEnabled(Conflict):
+    """The endpoint takes no messages now; enable it first."""
+
+    code = "webhook_endpoint_not_enabled"

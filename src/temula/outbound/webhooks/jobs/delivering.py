@@ -181,7 +181,7 @@ async def _count_failure(uow: UnitOfWork, endpoint: Endpoint, attempt: Attempt) 
         reason = f"{failures} attempts in a row failed; the last: {attempt.error or f'status {attempt.status}'}."
     endpoint = msgspec.structs.replace(endpoint, failures=failures, failing_since=since)
     if reason is not None:
-        endpoint = msgspec.structs.replace(endpoint, state=EndpointState.DISABLED, disabled_reason=reason)
+        endpoint = msgspec.structs.replace(endpoint, state=EndpointState.DISABLED, state_reason=reason)
         await store.sleep(uow, endpoint.id)
         uow.tell(EndpointDisabled(endpoint_id=endpoint.id, reason=reason))
         uow.audit("webhook_endpoint.disable", endpoint.id, {"reason": reason})

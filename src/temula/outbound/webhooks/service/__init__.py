@@ -8,11 +8,15 @@ from temula.outbound.webhooks.service.deliveries import (
     log_of,
     replay,
 )
-from temula.outbound.webhooks.service.endpoints import MOST_TYPES, Endpoints, delete, disabled, get, listed
+from temula.outbound.webhooks.service.endpoints import Endpoints, delete, disabled, get, listed
+from temula.outbound.webhooks.service.messages import BEGINNING, Pulled, message, pull
+from temula.outbound.webhooks.store import Narrowed
 
 __all__ = [
-    "MOST_TYPES",
+    "BEGINNING",
     "Endpoints",
+    "Narrowed",
+    "Pulled",
     "delete",
     "delivered_since",
     "deliveries",
@@ -22,5 +26,7 @@ __all__ = [
     "latest",
     "listed",
     "log_of",
+    "message",
+    "pull",
     "replay",
 ]

@@ -1,6 +1,7 @@
 """Every SQL statement of webhook endpoints."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from temula.kernel.database import UnitOfWork
 from temula.kernel.pages import Window
@@ -13,41 +14,62 @@ from temula.outbound.webhooks.model import (
 
 INSERT = Statement(f"""
 INSERT INTO webhook_endpoints ({columns(Endpoint)})
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+VALUES ({", ".join(f"${n + 1}" for n in range(len(Endpoint.__struct_fields__)))})
 """)
-GET = Statement(f"SELECT {columns(Endpoint)} FROM webhook_endpoints WHERE organization_id = $1 AND id = $2")
+GET = Statement(f"""
+SELECT {columns(Endpoint)} FROM webhook_endpoints WHERE organization_id = $1 AND id = $2 AND deleted_at IS NULL
+""")
 LOCK = Statement(f"""
-SELECT {columns(Endpoint)} FROM webhook_endpoints WHERE organization_id = $1 AND id = $2 FOR UPDATE
+SELECT {columns(Endpoint)} FROM webhook_endpoints WHERE organization_id = $1 AND id = $2 AND deleted_at IS NULL
+FOR UPDATE
 """)
 LIST = Statement(f"""
-SELECT {columns(Endpoint)} FROM webhook_endpoints WHERE organization_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3
+SELECT {columns(Endpoint)} FROM webhook_endpoints WHERE organization_id = $1 AND id < $2 AND deleted_at IS NULL
+    AND ($4::text IS NULL OR state = $4) AND ($5::text IS NULL OR team_id = $5)
+    AND ($6::text IS NULL OR partner_id = $6)
+ORDER BY id DESC LIMIT $3
 """)
 # Shared, so that an endpoint cannot be paused or enabled between this look and the deliveries made of it: a message
 # would go out though paused, or wait at infinity though enabled.
 SUBSCRIPTIONS = Statement(f"""
 SELECT {columns(Subscription)} FROM webhook_endpoints
-WHERE organization_id = ANY($1::text[]) ORDER BY organization_id, id FOR SHARE
+WHERE organization_id = ANY($1::text[]) AND deleted_at IS NULL ORDER BY organization_id, id FOR SHARE
 """)
-UPDATE = Statement("""
-UPDATE webhook_endpoints SET url = $3, description = $4, state = $5, disabled_reason = $6, types = $7, event_ids = $8,
-    secret = $9, previous_secret = $10, previous_until = $11, failures = $12, failing_since = $13, updated_at = $14
+# All that may change, in the order of `CHANGES`.
+CHANGES = tuple(
+    name for name in Endpoint.__struct_fields__ if name not in ("organization_id", "id", "created_at", "updated_at")
+)
+UPDATE = Statement(f"""
+UPDATE webhook_endpoints SET updated_at = $3, {", ".join(f"{name} = ${n}" for n, name in enumerate(CHANGES, start=4))}
 WHERE organization_id = $1 AND id = $2
 """)
-DELETE = Statement("DELETE FROM webhook_endpoints WHERE organization_id = $1 AND id = $2")
+DELETE = Statement("""
+UPDATE webhook_endpoints SET deleted_at = $3, updated_at = $3, headers = NULL, previous_secret = NULL
+WHERE organization_id = $1 AND id = $2 AND deleted_at IS NULL
+""")
+DROP_WAITING = Statement("DELETE FROM webhook_deliveries WHERE organization_id = $1 AND endpoint_id = $2")
 CLEAR_FAILURES = Statement("""
 UPDATE webhook_endpoints SET failures = 0, failing_since = NULL
 WHERE organization_id = $1 AND id = $2 AND failures > 0
 """)
 DISABLED = Statement("""
-SELECT count(*) FROM webhook_endpoints WHERE organization_id = $1 AND state = 'disabled'
+SELECT count(*) FROM webhook_endpoints WHERE organization_id = $1 AND state = 'disabled' AND deleted_at IS NULL
 """)
 SEALED = tuple(
     sealed(
         "webhook_endpoints", field, key=("organization_id", "id"),
         context=f"organization_id || '|webhook_endpoints|' || id || '|{field}'",
     )
-    for field in ("secret", "previous_secret")
+    for field in ("secret", "previous_secret", "headers")
 )  # fmt: skip
+
+
+class Narrowed(NamedTuple):
+    """Which endpoints of a list; what is None does not narrow."""
+
+    state: str | None = None
+    team_id: str | None = None
+    partner_id: str | None = None
 
 
 async def insert(uow: UnitOfWork, endpoint: Endpoint) -> None:
@@ -65,9 +87,9 @@ async def lock(uow: UnitOfWork, endpoint_id: str) -> Endpoint | None:
     return await uow.row(Endpoint, LOCK, uow.organization_id, endpoint_id)
 
 
-async def listed(uow: UnitOfWork, window: Window) -> list[Endpoint]:
+async def listed(uow: UnitOfWork, window: Window, narrowed: Narrowed) -> list[Endpoint]:
     """List endpoints, newest first."""
-    return await uow.rows(Endpoint, LIST, uow.organization_id, window.before, window.fetch)
+    return await uow.rows(Endpoint, LIST, uow.organization_id, window.before, window.fetch, *narrowed)
 
 
 async def subscriptions(uow: UnitOfWork, organization_ids: Sequence[str]) -> list[Subscription]:
@@ -77,15 +99,17 @@ async def subscriptions(uow: UnitOfWork, organization_ids: Sequence[str]) -> lis
 
 async def update(uow: UnitOfWork, e: Endpoint) -> None:
     """Write what may change of an endpoint."""
-    await uow.run(
-        UPDATE, e.organization_id, e.id, e.url, e.description, e.state, e.disabled_reason, e.types, e.event_ids,
-        e.secret, e.previous_secret, e.previous_until, e.failures, e.failing_since, uow.now,
-    )  # fmt: skip
+    await uow.run(UPDATE, e.organization_id, e.id, uow.now, *(getattr(e, name) for name in CHANGES))
 
 
 async def delete(uow: UnitOfWork, endpoint_id: str) -> bool:
-    """Remove an endpoint with its deliveries."""
-    return bool(await uow.run(DELETE, uow.organization_id, endpoint_id))
+    """Hide an endpoint from everybody; its log still names it."""
+    return bool(await uow.run(DELETE, uow.organization_id, endpoint_id, uow.now))
+
+
+async def drop_waiting(uow: UnitOfWork, endpoint_id: str) -> int:
+    """Remove what waits for an endpoint."""
+    return await uow.run(DROP_WAITING, uow.organization_id, endpoint_id)
 
 
 async def clear_failures(uow: UnitOfWork, endpoint_id: str) -> None:
