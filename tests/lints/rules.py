@@ -22,6 +22,21 @@ SQL_PLACES = {
     "operations/embedded/": "makes the database, before there is a schema",
 }
 COMMITS = "kernel/database.py"
+# What reaches others over the network. PostgreSQL's driver is kept behind `kernel/database` by import contracts.
+NETWORK = {
+    *("aiohttp", "httpx", "requests", "urllib3", "urllib.request", "http.client", "xmlrpc.client", "websockets"),
+    *("socket", "smtplib", "ftplib", "poplib", "imaplib", "telnetlib"),
+}
+DIALS = {
+    *("open_connection", "open_unix_connection", "create_connection", "create_unix_connection"),
+    *("create_datagram_endpoint", "sock_connect", "urlopen"),
+}
+# Where the network may be touched beside the one door out.
+NETWORK_PLACES = {
+    "kernel/http/": "the door",
+    "operations/up.py": "looks for free ports, and asks its own children whether they answer",
+    "operations/demo/receiver.py": "listens for the demo's webhooks",
+}
 # Libraries whose objects hold connections, sockets or state.
 HOLDERS = ("asyncpg", "aiohttp", "stripe", "httptools", "limits")
 
@@ -69,7 +84,19 @@ def stores_take_a_unit(path: str, tree: ast.Module) -> Iterator[str]:
             yield f"{node.name} is public and asks nothing of the database"
 
 
-RULES = (own_store, sql_in_stores, one_commit, stores_take_a_unit)
+def one_door_out(path: str, tree: ast.Module) -> Iterator[str]:
+    """Outbound calls are made in `kernel/http` and nowhere else: there the addresses are checked."""
+    if path.startswith(tuple(NETWORK_PLACES)):
+        return
+    for module in imported(tree):
+        if any(module == one or module.startswith(f"{one}.") for one in NETWORK):
+            yield f"imports {module}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in DIALS:
+            yield f"uses .{node.attr} at line {node.lineno}"
+
+
+RULES = (own_store, sql_in_stores, one_commit, stores_take_a_unit, one_door_out)
 
 
 def services_in(module: ModuleType) -> Iterator[str]:

@@ -37,6 +37,11 @@ GOOD = {
         ("domain/events/store.py", "def _values(event: Event) -> tuple: ..."),
         ("domain/events/service.py", "async def read(database: Database) -> None: ..."),
     ],
+    "one_door_out": [
+        ("kernel/http/reaching.py", "import socket"),
+        ("outbound/webhooks/jobs/delivering.py", "from temula.kernel.http import Http"),
+        ("operations/sandbox.py", "import urllib.parse\nfrom http import HTTPStatus"),
+    ],
 }
 BAD = {
     "own_store": [
@@ -62,6 +67,15 @@ BAD = {
         ("domain/events/store.py", "async def get(uow: Database) -> None: ..."),
         ("domain/events/store.py", "async def get() -> None: ..."),
         ("domain/events/store.py", "def helper(x: int) -> int: ..."),
+    ],
+    "one_door_out": [
+        ("outbound/webhooks/service.py", "import aiohttp"),
+        ("inbound/kit/client.py", "from urllib import request"),
+        ("inbound/kit/client.py", "from urllib.request import urlopen"),
+        ("operations/wiring.py", "def late():\n    import http.client"),
+        ("kernel/bell.py", "await asyncio.open_connection(host, port)"),
+        ("domain/events/service.py", "from requests.sessions import Session"),
+        ("outbound/console/pages.py", "import socket"),
     ],
 }
 

@@ -6,7 +6,7 @@ import json
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Container
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class Receiver:
     play: Play
     port: int = 0
     requests: list[bytes] = field(default_factory=list)
+    heard: dict[int, list[bytes]] = field(default_factory=dict)  # the same, by connection
     connections: int = 0
     snis: list[str | None] = field(default_factory=list)
 
@@ -58,6 +59,7 @@ class Receiver:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        heard = self.heard.setdefault(self.connections, [])
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, ssl.SSLError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -65,14 +67,17 @@ class Receiver:
                     (int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length:")), 0
                 )
                 self.requests.append(head + await reader.readexactly(length))
+                heard.append(self.requests[-1])
                 await self.play(writer)
         writer.close()
 
 
 @contextlib.asynccontextmanager
-async def receiver(play: Play | bytes, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
+async def receiver(
+    play: Play | bytes, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[Receiver]:
     there = Receiver(says(play) if isinstance(play, bytes) else play)
-    server = await asyncio.start_server(there.serve, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(there.serve, host, 0, ssl=tls)
     there.port = server.sockets[0].getsockname()[1]
     if tls is not None:
         tls.sni_callback = lambda _socket, name, _context: there.snis.append(name)
@@ -153,6 +158,19 @@ async def verdict(http: Http, request: Request, policy: AddressPolicy) -> tuple[
     if answer is not None and 300 <= answer.status < 400:
         return "attempt_failed", "redirect_not_followed", answer
     return "attempt_failed", code or (f"http_{answer.status}" if answer else None), answer
+
+
+@contextlib.contextmanager
+def black_hole() -> Iterator[str]:
+    """The URL of a host that never accepts: its queue is full, and the kernel drops what knocks."""
+    with socket.socket() as full, contextlib.ExitStack() as fillers:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(8):
+            filler = fillers.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        yield f"http://127.0.0.1:{full.getsockname()[1]}/"
 
 
 class Names:

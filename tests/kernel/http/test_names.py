@@ -4,26 +4,20 @@ Public test addresses are routed to local receivers by an injected socket, which
 """
 
 import asyncio
-import datetime as dt
 import ipaddress
-import socket
 import ssl
-import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from temula.kernel.addresses import CheckedUrl
 from temula.kernel.http import (
     Http,
     NotSent,
 )
+from tests.kernel.http.authority import Authority, asking, legacy, routed
 from tests.kernel.http.farm import (
     CASES,
     EMPTY,
@@ -38,50 +32,6 @@ from tests.kernel.http.farm import (
     status,
     verdict,
 )
-
-
-def routed(port: int, dialled: list[str]) -> Callable[[str], socket.socket]:
-    class Routed(socket.socket):
-        def connect(self, address: Any) -> None:
-            dialled.append(address[0])
-            super().connect(("127.0.0.1", port))
-
-    return lambda _address: Routed(socket.AF_INET, socket.SOCK_STREAM)
-
-
-class Authority:
-    """A certificate authority for one test run."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.certificate = self._certificate(x509.BasicConstraints(ca=True, path_length=None), self.key, self.key)
-
-    def _certificate(
-        self, extension: x509.ExtensionType, key: ec.EllipticCurvePrivateKey, signer: Any, start: int = -1, end: int = 9
-    ) -> bytes:
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a" if key is signer else "b")])
-        issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a")])
-        now = dt.datetime.now(dt.UTC)
-        builder = x509.CertificateBuilder(issuer, name, key.public_key(), x509.random_serial_number())
-        builder = builder.not_valid_before(now + dt.timedelta(days=start)).not_valid_after(now + dt.timedelta(days=end))
-        builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
-        return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-    def server(self, *names: x509.GeneralName, start: int = -1, end: int = 9, own: bool = False) -> ssl.SSLContext:
-        key = ec.generate_private_key(ec.SECP256R1())
-        chain = self._certificate(x509.SubjectAlternativeName(names), key, key if own else self.key, start, end)
-        file = self.folder / f"{x509.random_serial_number()}.pem"
-        form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        file.write_bytes(key.private_bytes(serialization.Encoding.PEM, *form) + chain)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
-
-    def trusted(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cadata=self.certificate.decode())
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        return context
 
 
 @pytest.fixture(scope="module")
@@ -108,11 +58,18 @@ async def test_only_checked_addresses_are_dialled(
     attempts = len(case["answers"]) if wanted in {"block_dial", "reuse_only_if_pinned_address_allowed"} else 1
     async with (
         receiver(reply, tls=authority.server(NAME)) as there,
-        Http(resolve=names, make_socket=routed(there.port, dialled), tls=authority.trusted(), limits=QUICK) as http,
+        receiver(OK + EMPTY, host="::1") as canary_v6,
+        Http(
+            resolve=names,
+            make_socket=routed(there.port, dialled, canary_v6.port),
+            tls=authority.trusted(),
+            limits=QUICK,
+        ) as http,
     ):
         for _ in range(attempts):
             found, code, _ = await verdict(http, a_request(HOOK), PUBLIC)
     assert names.queries == attempts
+    assert canary_v6.connections == 0
     if wanted in {"dial", "dial_pinned"}:
         assert (found, dialled) == ("delivered", [GOOD])
     else:
@@ -125,11 +82,15 @@ async def test_only_checked_addresses_are_dialled(
 async def test_refused_url_is_neither_resolved_nor_dialled(case: dict[str, Any]) -> None:
     """A URL refused at save is refused again at send, before any name or address is touched."""
     names, dialled = Names([{"A": [GOOD]}]), list[str]()
-    async with receiver(OK + EMPTY) as canary, Http(resolve=names, make_socket=routed(canary.port, dialled)) as http:
+    async with (
+        receiver(OK + EMPTY) as canary,
+        receiver(OK + EMPTY, host="::1") as canary_v6,
+        Http(resolve=names, make_socket=routed(canary.port, dialled, canary_v6.port)) as http,
+    ):
         with pytest.raises(NotSent) as refused:
             await http.send(a_request(case["url"]), policy=PUBLIC)
     assert refused.value.code == case["code"]
-    assert (names.queries, dialled, canary.connections) == (0, [], 0)
+    assert (names.queries, dialled, canary.connections, canary_v6.connections) == (0, [], 0, 0)
 
 
 async def test_address_that_was_not_checked_gets_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,19 +122,6 @@ async def test_requests_at_the_same_time_do_not_mix_addresses(authority: Authori
     assert sorted(dialled) == sorted(f"11.0.0.{n}" for n in range(50) if n % 5)
 
 
-def legacy(context: ssl.SSLContext) -> ssl.SSLContext:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    return context
-
-
-def asking(context: ssl.SSLContext) -> ssl.SSLContext:
-    context.verify_mode = ssl.CERT_OPTIONAL
-    return context
-
-
 SERVERS: dict[str, Callable[[Authority], ssl.SSLContext]] = {
     "tls-expired": lambda authority: authority.server(NAME, start=-9, end=-1),
     "tls-notyet": lambda authority: authority.server(NAME, start=1),
@@ -181,6 +129,7 @@ SERVERS: dict[str, Callable[[Authority], ssl.SSLContext]] = {
     "tls-untrusted": lambda authority: Authority(authority.folder).server(NAME),
     "tls-wild-mismatch": lambda authority: authority.server(x509.DNSName("*.example.org"), x509.DNSName("*.com")),
     "tls-tls10": lambda authority: legacy(authority.server(NAME)),
+    "tls-sha1": lambda authority: authority.server(NAME, sha1=True),
     "tls-ip-san": lambda authority: authority.server(x509.IPAddress(ipaddress.ip_address(GOOD))),
     "tls-sni": lambda authority: authority.server(NAME),
     "tls-clientcert": lambda authority: asking(authority.server(NAME)),
@@ -206,13 +155,18 @@ async def test_certificate_is_verified_for_the_name(case: dict[str, Any], author
         assert there.requests == []
 
 
-@pytest.mark.parametrize(
-    ("greeting", "code"),
-    [(b"HTTP/1.1 400 x\r\n\r\n", "tls_error"), (b"SSH-2.0-OpenSSH\r\n", "tls_error"), (None, "tls_timeout")],
-    ids=["tls-plain", "tls-garbage", "tls-stall"],
-)
-async def test_what_is_not_tls_gets_no_request(greeting: bytes | None, code: str) -> None:
+# Ports that speak no TLS: what they say first, and None for nothing at all.
+GREETINGS: dict[str, bytes | None] = {
+    "tls-plain": b"HTTP/1.1 400 x\r\n\r\n",
+    "tls-garbage": b"SSH-2.0-OpenSSH\r\n",
+    "tls-stall": None,
+}
+
+
+@pytest.mark.parametrize("case", cases("tls", GREETINGS))
+async def test_what_is_not_tls_gets_no_request(case: dict[str, Any]) -> None:
     """A port that greets in clear, or never answers the handshake, ends the attempt before anything is sent."""
+    greeting = GREETINGS[case["id"]]
 
     async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if greeting is not None:
@@ -224,7 +178,12 @@ async def test_what_is_not_tls_gets_no_request(greeting: bytes | None, code: str
     async with server, Http(resolve=Names([{"A": [GOOD]}]), make_socket=routed(port, []), limits=QUICK) as http:
         with pytest.raises(NotSent) as not_sent:
             await http.send(a_request(HOOK), policy=PUBLIC)
-    assert not_sent.value.code == code
+    assert not_sent.value.code == case["expect"]["attempt_code"]
+
+
+def test_every_certificate_of_the_table_is_shown() -> None:
+    """No case of the table is left out."""
+    assert {case["id"] for case in CASES if case["group"] == "tls"} == {*SERVERS, *GREETINGS}
 
 
 def test_verification_cannot_be_switched_off() -> None:

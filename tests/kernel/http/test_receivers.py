@@ -1,7 +1,10 @@
 """The one door out against hostile receivers: each gets its verdict, in time and in bounds."""
 
+import asyncio
 import os
+import re
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +13,22 @@ import pytest
 from temula.kernel.addresses import AddressPolicy
 from temula.kernel.http import (
     Http,
+    NotSent,
     OutcomeUnknown,
     Request,
 )
 from tests.kernel.http.farm import (
     CAP,
+    CASES,
     CHUNKED,
     EMPTY,
     HERE,
     MIB,
     OK,
+    QUICK,
     Play,
     a_request,
+    black_hole,
     cases,
     drips,
     endless,
@@ -82,12 +89,14 @@ PLAYS: dict[str, Play | bytes] = {
 
 @pytest.mark.parametrize("case", cases("receiver", PLAYS))
 async def test_hostile_receiver_gets_its_verdict(case: dict[str, Any]) -> None:
-    """Each receiver of the table ends in its verdict and code, in time, in 64 KiB, and is asked once."""
+    """Each receiver of the table ends in its verdict and code, in time, in 64 KiB of 8 MiB, and is asked once."""
     async with receiver(PLAYS[case["id"]]) as there, Http() as http:
-        began = time.monotonic()
+        began, peak = time.monotonic(), Peak()
         found, code, answer = await verdict(http, a_request(there.url, deadline=1.0), HERE)
+        grown = peak.growth()
     expected = case["expect"]
     assert time.monotonic() - began < min(expected["max_seconds"], 2.0)
+    assert grown < expected["max_rss_growth_mib"] * MIB
     if expected["verdict"] != "delivered_or_failed":
         assert (found, code) == (expected["verdict"], expected.get("attempt_code"))
     if "body_truncated" in expected:
@@ -95,6 +104,60 @@ async def test_hostile_receiver_gets_its_verdict(case: dict[str, Any]) -> None:
         assert answer.truncated is expected["body_truncated"]
     assert answer is None or len(answer.body) <= CAP
     assert len(there.requests) == there.connections == 1
+
+
+async def drops_what_knocks() -> None:
+    """SYN black hole: the attempt ends at the connect limit."""
+    with black_hole() as url:
+        async with Http(limits=QUICK) as http:
+            assert (await verdict(http, a_request(url), HERE))[:2] == ("attempt_failed", "connect_timeout")
+
+
+async def two_tenants_on_one_host() -> None:
+    """Both keep their connections alive, and neither is ever given the other's."""
+    async with receiver(OK + EMPTY) as there, Http() as http:
+        for _ in range(3):
+            for endpoint in (("org_1", "whe_1"), ("org_2", "whe_2")):
+                await http.send(a_request(there.url, headers={"X-Who": endpoint[1]}), policy=HERE, reuse=endpoint)
+    heard = {number: {head.partition(b"X-Who: ")[2][:5] for head in heads} for number, heads in there.heard.items()}
+    assert heard == {1: {b"whe_1"}, 2: {b"whe_2"}}
+    assert [len(heads) for heads in there.heard.values()] == [3, 3]
+
+
+async def one_that_forwards_back_to_us() -> None:
+    """It tells what it was told to another Temula: the third hop is the last."""
+    codes: list[str] = []
+
+    async def forward(writer: asyncio.StreamWriter) -> None:
+        hops = int(re.findall(rb"Temula-Hops: (\d+)", there.requests[-1])[0])
+        try:
+            await http.send(Request("POST", there.url, hops=hops, deadline=2.0), policy=HERE)
+        except NotSent as refused:
+            codes.append(refused.code)
+        writer.write(OK + EMPTY)
+
+    async with receiver(forward) as there, Http() as http:
+        await http.send(a_request(there.url), policy=HERE)
+    assert codes == ["loop_detected"]
+    assert len(there.requests) == 3
+
+
+OF_THEIR_OWN: dict[str, Callable[[], Awaitable[None]]] = {
+    "rx-syn-drop": drops_what_knocks,
+    "rx-reuse-tenants": two_tenants_on_one_host,
+    "rx-hop-loop": one_that_forwards_back_to_us,
+}
+
+
+@pytest.mark.parametrize("case", cases("receiver", OF_THEIR_OWN))
+async def test_receiver_that_takes_more_than_one_reply(case: dict[str, Any]) -> None:
+    """Those of the table that are not played by one answer."""
+    await OF_THEIR_OWN[case["id"]]()
+
+
+def test_every_receiver_of_the_table_is_played() -> None:
+    """No case of the table is left out."""
+    assert {case["id"] for case in CASES if case["group"] == "receiver"} == {*PLAYS, *OF_THEIR_OWN}
 
 
 async def test_dripped_body_ends_at_the_deadline() -> None:
@@ -115,9 +178,9 @@ async def test_endless_body_costs_neither_memory_nor_traffic(policy: AddressPoli
     """A 300 MiB body stops at the cap: memory stays, and the receiver cannot send on."""
     sent = [0]
     async with receiver(endless(OK + b"\r\n", b"a" * CAP, sent)) as there, Http() as http:
-        before = resident()
+        peak = Peak()
         answer = await http.send(a_request(there.url), policy=policy)
-        grown = resident() - before
+        grown = peak.growth()
     assert (len(answer.body), answer.truncated) == (CAP, True)
     assert grown < 8 * MIB
     assert sent[0] < 32 * MIB
@@ -132,8 +195,20 @@ async def test_headers_are_capped_in_lines_and_in_all(lines: int, length: int) -
             await http.send(a_request(there.url), policy=None)
 
 
-def resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+class Peak:
+    """How far the memory of this process has grown at most since this was made, in bytes."""
+
+    def __init__(self) -> None:
+        Path("/proc/self/clear_refs").write_text("5")  # the kernel begins to count anew
+        self._before = self._highest()
+
+    def growth(self) -> int:
+        return self._highest() - self._before
+
+    def _highest(self) -> int:
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        assert found
+        return int(found[1]) * 1024
 
 
 async def test_gzip_is_not_inflated() -> None:

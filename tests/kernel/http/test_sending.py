@@ -1,7 +1,6 @@
 """What was sent and what was not, and what is never told: headers, logs, secrets."""
 
 import asyncio
-import socket
 import time
 from typing import Any
 
@@ -21,7 +20,7 @@ from temula.kernel.http import (
     redact,
 )
 from temula.kernel.waiting import open_unit
-from tests.kernel.http.farm import EMPTY, GOOD, HERE, OK, QUICK, Names, a_request, cases, receiver
+from tests.kernel.http.farm import EMPTY, GOOD, HERE, OK, QUICK, Names, a_request, black_hole, cases, receiver
 
 
 @pytest.mark.parametrize("policy", [HERE, None], ids=["customer", "provider"])
@@ -37,19 +36,11 @@ async def test_refused_connection_was_not_sent(policy: AddressPolicy | None) -> 
 
 async def test_black_hole_was_not_sent() -> None:
     """A host that never accepts ends at the connect limit, though the deadline is far."""
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        fillers = [socket.socket() for _ in range(8)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(full.getsockname())
+    with black_hole() as url:
         async with Http(limits=QUICK) as http:
             began = time.monotonic()
             with pytest.raises(NotSent) as not_sent:
-                await http.send(a_request(f"http://127.0.0.1:{full.getsockname()[1]}/", deadline=9), policy=HERE)
-        for filler in fillers:
-            filler.close()
+                await http.send(a_request(url, deadline=9), policy=HERE)
     assert not_sent.value.code == "connect_timeout"
     assert time.monotonic() - began < 1.0
 
