@@ -1,13 +1,37 @@
 """How commands call a running Temula, as any program would: JSON over HTTP with a bearer token."""
 
 import json
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from temula.kernel.http import Http, Request, Response
+import msgspec
+
+from temula.kernel.errors import Unavailable
+from temula.kernel.http import Http, HttpError, Request, Response
 
 DEADLINE = 30.0
 LARGEST_ANSWER = 4 * 1024 * 1024
+UNAUTHENTICATED = 401
+
+
+class Access(msgspec.Struct, frozen=True):
+    """Where a running Temula is, and as whom to call it: what is needed of `quickstart.json`."""
+
+    base_url: str
+    token: str
+
+
+def access(folder: Path, base_url: str | None = None, token: str | None = None) -> Access:
+    """Read `quickstart.json` of a data folder, unless all is given; raises `Unavailable` if there is none."""
+    if base_url is not None and token is not None:
+        return Access(base_url, token)
+    file = folder / "quickstart.json"
+    try:
+        found = msgspec.json.decode(file.read_bytes(), type=Access)
+    except FileNotFoundError:
+        raise Unavailable(f"{file} does not exist: start Temula first, with `make run` or `temula up`.") from None
+    return Access(base_url or found.base_url, token or found.token)
 
 
 class Refused(Exception):
@@ -62,6 +86,21 @@ class Api:
         if not as_asked:
             raise Refused(method, path, answer)
         return answer
+
+
+async def greet(api: Api) -> dict[str, Any]:
+    """Make sure that there is a server and that it knows us; give our organization. Raises `Unavailable`."""
+    try:
+        organization: dict[str, Any] = await api.get("/organization")
+    except HttpError:
+        raise Unavailable(
+            f"Nothing answers at {api.base_url}: start Temula first, with `make run` or `temula up`."
+        ) from None
+    except Refused as refused:
+        if refused.status != UNAUTHENTICATED:
+            raise Unavailable(f"{api.base_url} does not answer as Temula does: {refused}.") from None
+        raise Unavailable(f"{api.base_url} does not know the token of quickstart.json: is it another server?") from None
+    return organization
 
 
 class Buyer:

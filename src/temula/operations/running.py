@@ -76,3 +76,8 @@ def log_quietly() -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def log_nothing() -> None:
+    """Write no logs: for commands that say themselves, to whoever watches, what went wrong."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

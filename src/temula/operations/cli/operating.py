@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from temula.operations.cli import people, providing
+from temula.operations.cli import listening, people, providing
 from temula.operations.cli.shared import OrganizationOption, actor_of, choice, in_house, table
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def register(app: typer.Typer) -> None:
         ),
         ("jobs", "Background jobs.", {"dead": jobs_dead, "retry": jobs_retry}),
         ("audit", "The audit log.", {"verify": audit_verify}),
+        ("webhooks", "What goes out.", listening.WEBHOOKS),
     )
     for name, text, commands in groups:
         group = typer.Typer(help=text, no_args_is_help=True)
@@ -45,6 +46,8 @@ def register(app: typer.Typer) -> None:
             group.command(verb)(command)
         app.add_typer(group, name=name)
     app.command("settings")(settings)
+    app.command()(listening.listen)
+    app.command()(listening.trigger)
 
 
 def keys_new() -> None:

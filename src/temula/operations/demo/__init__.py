@@ -1,49 +1,30 @@
 """`temula demo`: the main job against a running server, through public doors only, with every webhook accounted for."""
 
 import asyncio
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
-import structlog
-
 from temula.kernel.clock import SystemClock
-from temula.kernel.errors import Unavailable
 from temula.kernel.http import Http, HttpError
-from temula.operations.calling import Api, Buyer, Refused
+from temula.operations.calling import Access, Api, Buyer, Refused, access, greet
 from temula.operations.demo.receiver import receiving
 from temula.operations.demo.reckoning import Arrival, Ledger, NotHeard, Sent
 from temula.operations.demo.stage import Stage
 from temula.operations.demo.walk import Walk, WentWrong
+from temula.operations.running import log_nothing
 
 PATIENCE = 30.0
-UNAUTHENTICATED = 401
-
-
-class Access(msgspec.Struct, frozen=True):
-    """What the demo needs of `quickstart.json`."""
-
-    base_url: str
-    token: str
 
 
 def play(folder: Path, base_url: str | None, pause: float) -> int:
     """Play it; 0 if everything came out as it should, 1 if not. Raises `Unavailable` if no server is there."""
     # What goes wrong is told on the stage, or is the error that is raised.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    file = folder / "quickstart.json"
-    try:
-        access = msgspec.json.decode(file.read_bytes(), type=Access)
-    except FileNotFoundError:
-        raise Unavailable(f"{file} does not exist: start Temula first, with `make run` or `temula up`.") from None
-    if base_url is not None:
-        access = msgspec.structs.replace(access, base_url=base_url)
-    return asyncio.run(perform(access, Stage(), pause=pause))
+    log_nothing()
+    return asyncio.run(perform(access(folder, base_url), Stage(), pause=pause))
 
 
-async def perform(access: Access, stage: Stage, *, pause: float = 0.0, patience: float = PATIENCE) -> int:
+async def perform(known: Access, stage: Stage, *, pause: float = 0.0, patience: float = PATIENCE) -> int:
     """Play it on a stage; `pause` is the rest between acts and `patience` the longest wait, both in seconds."""
     clock, ledger = SystemClock(), Ledger()
     began = clock.monotonic()
@@ -53,27 +34,13 @@ async def perform(access: Access, stage: Stage, *, pause: float = 0.0, patience:
         ledger.take(arrival)
 
     async with Http(user_agent="Temula-Demo") as http:
-        api = Api(http, access.base_url, access.token)
-        await _greet(api)
+        api = Api(http, known.base_url, known.token)
+        await greet(api)
         async with receiving(heard) as receiver:
             walk = Walk(api, Buyer(http), receiver, stage, ledger, clock, patience)
             with stage:
                 troubles, sent = await _played(walk, stage, pause)
     return _judged(stage, ledger, troubles, sent, clock.monotonic() - began)
-
-
-async def _greet(api: Api) -> None:
-    """Make sure that there is a server and that it knows us, before the curtain rises."""
-    try:
-        await api.get("/organization")
-    except HttpError:
-        raise Unavailable(
-            f"Nothing answers at {api.base_url}: start Temula first, with `make run` or `temula up`."
-        ) from None
-    except Refused as refused:
-        if refused.status != UNAUTHENTICATED:
-            raise Unavailable(f"{api.base_url} does not answer as Temula does: {refused}.") from None
-        raise Unavailable(f"{api.base_url} does not know the token of quickstart.json: is it another server?") from None
 
 
 async def _played(walk: Walk, stage: Stage, pause: float) -> tuple[list[str], list[Sent]]:

@@ -1,0 +1,113 @@
+"""A sandbox's messages for a developer's own server: read by the public API, signed anew, forwarded."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NamedTuple
+
+from temula.kernel.clock import SystemClock
+from temula.kernel.errors import InvalidInput, Unavailable
+from temula.kernel.http import Http, HttpError, Request
+from temula.kernel.stringify import stringify
+from temula.operations.calling import Api, Refused
+from temula.outbound.webhooks.model import DEADLINE, READ_CAP, signed_headers
+
+LOOK_EVERY = 0.5
+AGAIN_AFTER = 2.0
+PAGE = 100
+# To get to the end of a long log, pages of a type that hardly ever happens are asked for: each looks through many.
+RARE = "endpoint.disabled"
+
+
+class Forwarded(NamedTuple):
+    """A message that was forwarded, and what the local server said: a status, or why there is none."""
+
+    message_id: str
+    type: str
+    timestamp: str
+    status: int | None
+    error: str | None
+    milliseconds: int
+
+    @property
+    def taken(self) -> bool:
+        """Whether Temula would count it as delivered."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+def own_secret(token: str) -> str:
+    """Give the secret that messages are signed with: the same each time for one token, and of no other use."""
+    key = hmac.digest(token.encode(), b"temula listen", hashlib.sha256)
+    return "whsec_" + base64.b64encode(key).decode()
+
+
+def require_sandbox(organization: dict[str, Any]) -> None:
+    """Refuse a live organization: its messages are about people, and belong on no developer's machine."""
+    if organization["mode"] != "sandbox":
+        raise InvalidInput(f"{organization['name']} is a live organization; listen with a token of its sandbox twin.")
+
+
+async def end_of_log(api: Api) -> str:
+    """Give the cursor behind everything that has happened so far."""
+    cursor, more = "", True
+    while more:
+        after = f"&after={cursor}" if cursor else ""
+        page = await api.get(f"/webhooks/messages?types={RARE}&limit={PAGE}{after}")
+        cursor, more = page["next_cursor"], page["has_more"]
+    return str(cursor)
+
+
+async def messages(api: Api, types: str, cursor: str, say: Callable[[str], None]) -> AsyncIterator[dict[str, Any]]:
+    """Give messages as they happen, each once, without an end; a server that is away is waited for."""
+    clock, away = SystemClock(), False
+    while True:
+        try:
+            page = await api.get(f"/webhooks/messages?types={types}&limit={PAGE}&after={cursor}")
+        except HttpError as error:
+            if not away:
+                say(f"Temula is away ({error.code}); waiting for it")
+            away = True
+            await clock.sleep(AGAIN_AFTER)
+            continue
+        except Refused as refused:
+            if refused.status < 500:
+                raise Unavailable(f"{refused}") from None
+            await clock.sleep(AGAIN_AFTER)
+            continue
+        if away:
+            say("Temula is back")
+            away = False
+        for message in page["data"]:
+            yield message
+        cursor = page["next_cursor"]
+        if not page["has_more"]:
+            await clock.sleep(LOOK_EVERY)
+
+
+async def forward(http: Http, url: str, secret: str, message: dict[str, Any]) -> Forwarded:
+    """Post a message as Temula would: the same bytes, signed in both ways with `secret`, once."""
+    clock, body = SystemClock(), stringify(message)
+    headers = signed_headers(message["event_id"], body, clock.now(), [secret])
+    request = Request("POST", url, headers, body, DEADLINE, READ_CAP)
+    began, status, error = clock.monotonic(), None, None
+    try:
+        status = (await http.send(request, policy=None, secrets=(url,))).status
+    except HttpError as failed:
+        error = failed.code
+    took = round((clock.monotonic() - began) * 1000)
+    return Forwarded(message["event_id"], message["event_type"], message["timestamp"], status, error, took)
+
+
+async def deliveries(api: Api, endpoint_id: str | None) -> AsyncIterator[list[dict[str, Any]]]:
+    """Give deliveries that are new or have changed, oldest first, each time that there are some; without an end."""
+    seen: dict[str, tuple[Any, ...]] = {}
+    narrowed = f"&endpoint_id={endpoint_id}" if endpoint_id else ""
+    while True:
+        page = (await api.get(f"/webhooks/deliveries?limit={PAGE}{narrowed}"))["data"]
+        changed = [one for one in reversed(page) if seen.get(one["id"]) != (one["state"], one["attempts"])]
+        seen = {one["id"]: (one["state"], one["attempts"]) for one in page}
+        if changed:
+            yield changed
+        await asyncio.sleep(LOOK_EVERY)
