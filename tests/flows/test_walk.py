@@ -7,6 +7,7 @@ from datetime import datetime
 from temula.kernel.clock import rfc3339
 from temula.operations.auditing import verify
 from tests.flows.walk import MESSAGES, PRICES, Walk
+from tests.harness.schemas import check
 
 
 def told(at: str) -> str:
@@ -49,6 +50,12 @@ async def test_each_message_comes_in_the_same_envelope(walk: Walk) -> None:
         assert datetime.fromisoformat(arrival.message["timestamp"]).tzinfo is not None
         compact = json.dumps(arrival.message, ensure_ascii=False, separators=(",", ":"))
         assert arrival.body == compact.encode()
+
+
+async def test_each_message_fits_its_schema(walk: Walk) -> None:
+    """What arrived is as the JSON Schema of its type is published, for every type that the main job tells."""
+    for arrival in walk.hooks.arrivals:
+        check(arrival.message)
 
 
 async def test_event_published(walk: Walk) -> None:

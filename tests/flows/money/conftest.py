@@ -1,11 +1,21 @@
 """A shop: a tenant with an event on sale, its webhooks, and what its provider holds."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
 
 from tests.harness.house import Running, Sale, Tenant, until
 from tests.harness.receiver import Receiver
+from tests.harness.schemas import check
+
+
+@pytest.fixture(autouse=True)
+def published_shapes(hooks: Receiver) -> Iterator[None]:
+    """Whatever arrives while money moves is as its type is published."""
+    yield
+    for arrival in hooks.arrivals:
+        check(arrival.message)
 
 
 class Shop(NamedTuple):

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from temula.operations.cli import operating, processes
+from temula.operations.cli import operating, processes, webhooks
 
 app = typer.Typer(
     name="temula", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -12,6 +12,7 @@ app = typer.Typer(
 )  # fmt: skip
 processes.register(app)
 operating.register(app)
+app.add_typer(webhooks.group(), name="webhooks")
 
 
 def main() -> None:

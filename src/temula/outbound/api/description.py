@@ -106,7 +106,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "EventPatch": {"venue": "Hall 2"},
     "TicketTypeCreate": {"name": "General admission", "price": 5000, "quota": 100},
-    "EndpointCreate": {"url": "https://hooks.temula.com/in", "types": ["registration.*", "check_in.completed"]},
+    "EndpointCreate": {
+        "url": "https://hooks.temula.com/in", "types": ["registration.*", "payment.succeeded"],
+        "filter": {"path": "data.currency", "eq": "MYR"}, "mask": ["data.reason"], "order_by": "registration",
+        "rate_limit": 50, "metadata": {"crm": "7"}, "description": "The CRM",
+    },
+    "EndpointPatch": {"filter": {"path": "data.amount", "gte": 100000}, "max_concurrency": 4},
+    "PauseInput": {"reason": "The CRM moves"},
+    "TestInput": {"type": "check_in.completed"},
 }  # fmt: skip
 # A write that changes nothing needs no key.
 LOOKS = {"validate"}
