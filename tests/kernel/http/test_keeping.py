@@ -171,3 +171,29 @@ async def test_only_readable_methods_are_sent() -> None:
         for method in ("HEAD", "CONNECT", "post", "X Y"):
             with pytest.raises(NotSent, match="request_invalid"):
                 await http.send(Request(method, "http://127.0.0.1/"), policy=HERE)
+
+
+async def test_what_is_being_sent_at_the_end_ends_by_itself() -> None:
+    """Closing the client lets a request that is under way have its answer or its deadline, and keeps no connection."""
+    go = asyncio.Event()
+
+    async def when_told(writer: asyncio.StreamWriter) -> None:
+        if len(there.requests) == 1:
+            await go.wait()
+            writer.write(OK + EMPTY)
+
+    async def asked() -> bool:
+        return len(there.requests) == 2
+
+    async with receiver(when_told) as there:
+        async with Http() as http:
+            kept = http._opened.kept
+            sending = [
+                asyncio.create_task(http.send(a_request(there.url, deadline=0.5), policy=HERE, reuse="whe_1"))
+                for _ in range(2)
+            ]
+            await until(asked)
+        go.set()
+        answers = await asyncio.gather(*sending, return_exceptions=True)
+    assert sorted(str(getattr(one, "status", one)).partition(":")[0] for one in answers) == ["200", "timeout"]
+    assert not len(kept)

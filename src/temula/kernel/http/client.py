@@ -70,7 +70,7 @@ class Http:
         self._opened = _Opened(self._resolve, self._make_socket, self._tls, self._limits, self._max_idle)
 
     async def close(self) -> None:
-        """Close what is kept. What is being sent ends by itself."""
+        """Close what is kept. What is being sent ends by itself, by its deadline at the latest."""
         if self._opened is not None:
             self._opened.close()
             self._opened = None
@@ -172,7 +172,6 @@ class _Opened:
         self.reach = Reach(resolve or self._system.public, own, make_socket, tls, limits)
 
     def close(self) -> None:
-        self.deadlines.close()
         self.kept.close()
         self._system.close()
 

@@ -32,13 +32,6 @@ class Deadlines:
         if waiting is not None:
             waiting.discard(connection)
 
-    def close(self) -> None:
-        """Expire nothing any more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._slots.clear()
-
     def _turn(self) -> None:
         now = int(self._loop.time() / TICK)
         for slot in [slot for slot in self._slots if slot <= now]:

@@ -8,10 +8,11 @@ from typing import Final, Literal
 MAX_HEADERS: Final = 50
 MAX_VALUE: Final = 8192
 
-# These decide where a request ends, or whether its connection lives: the client alone sets them.
+# They decide where a request ends, if its connection lives, or how often it came round: the client alone sets them.
 FRAMING: Final = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "trailers"}
     | {"upgrade", "expect", "http2-settings", "accept-encoding", "proxy-authorization", "proxy-connection"}
+    | {"temula-hops"}
 )
 # Ours (identity and meaning of the message), those that proxies and frameworks trust, those that unlock metadata.
 RESERVED: Final = FRAMING | frozenset(
@@ -54,18 +55,11 @@ def check_customer_headers(headers: Mapping[str, str] | Iterable[tuple[str, str]
     return checked
 
 
-def check_request_headers(headers: Mapping[str, str]) -> list[tuple[str, str]]:
-    """What every request goes through, ours too: nothing that changes where the request ends or begins."""
-    checked = _check_grammar(headers.items())
-    for name, _ in checked:
-        if _folded(name) in FRAMING:
-            raise HeaderRefused("header_reserved", f"the header {name} is set by the client alone")
-    return checked
-
-
 def header_lines(headers: Mapping[str, str], defaults: Mapping[str, str]) -> str:
-    """The headers as they stand in a request, checked as `check_request_headers` does, and those defaults that are not
-    among them. It is fast, as each request goes through it: names are remembered, and plain values are seen as such.
+    """The headers as they stand in a request, with those defaults that are not among them.
+
+    Whoever asks, ours too: nothing passes that changes where the request ends or begins. Each request goes through it,
+    so names are remembered, and plain values are seen as such. Raises `HeaderRefused`.
     """
     lines: list[str] = []
     names: set[str] = set()
@@ -83,12 +77,16 @@ def header_lines(headers: Mapping[str, str], defaults: Mapping[str, str]) -> str
 @lru_cache(4096)
 def _request_name(name: str) -> str:
     """The name folded, if it may stand in a request. Raises `HeaderRefused`."""
-    if not _NAME.fullmatch(name):
-        raise HeaderRefused("header_name_invalid", "a header's name is 1 to 256 letters, digits and dashes")
-    folded = _folded(name)
+    folded = _checked_name(name)
     if folded in FRAMING:
         raise HeaderRefused("header_reserved", f"the header {name} is set by the client alone")
     return folded
+
+
+def _checked_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise HeaderRefused("header_name_invalid", "a header's name is 1 to 256 letters, digits and dashes")
+    return _folded(name)
 
 
 def _trimmed(name: str, value: str) -> str:
@@ -106,12 +104,10 @@ def _check_grammar(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     seen: set[str] = set()
     checked = []
     for name, value in pairs:
-        if not _NAME.fullmatch(name):
-            raise HeaderRefused("header_name_invalid", "a header's name is 1 to 256 letters, digits and dashes")
-        trimmed = _trimmed(name, value)
-        if _folded(name) in seen:
+        folded, trimmed = _checked_name(name), _trimmed(name, value)
+        if folded in seen:
             raise _repeated(name)
-        seen.add(_folded(name))
+        seen.add(folded)
         checked.append((name, trimmed))
     return checked
 

@@ -32,6 +32,7 @@ class Kept:
     def __init__(self, loop: asyncio.AbstractEventLoop, most: int = MAX_IDLE) -> None:
         self._loop = loop
         self._most = most
+        self._closed = False
         self._idle: dict[Connection, Place] = {}
         self._by_key: dict[Hashable, list[Connection]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -56,6 +57,9 @@ class Kept:
 
     def put(self, connection: Connection, place: Place) -> None:
         """Keep it for the next request to the same place."""
+        if self._closed:
+            connection.abort()
+            return
         connection.until = self._loop.time() + connection.kept_for()
         self._idle[connection] = place
         self._by_key.setdefault(place.key, []).append(connection)
@@ -65,7 +69,8 @@ class Kept:
             self._timer = self._loop.call_later(SWEEP, self._sweep)
 
     def close(self) -> None:
-        """Close them all."""
+        """Close them all, and keep none any more."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
