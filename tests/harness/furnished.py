@@ -33,6 +33,8 @@ async def furnish(temula: Running, tenant: Tenant, hooks: Receiver) -> Furnished
     secrets["webhook_secret"] = endpoint["secret"]
     rotated = await api.post(f"/webhooks/endpoints/{endpoint['id']}/rotate-secret", {})
     secrets["second_webhook_secret"] = rotated["secret"]
+    paused = await api.post("/webhooks/endpoints", {"url": hooks.url, "types": ["ticket.issued"]})
+    await api.patch(f"/webhooks/endpoints/{paused['id']}", {"state": "paused"})  # what comes for it waits
     sale = await temula.sale(tenant, prices=(5000, 2500))
     event = sale.event["id"]
     seats = [{"ticket_type_id": one["id"], "name": f"Guest {n}"} for n, one in enumerate(sale.types)]

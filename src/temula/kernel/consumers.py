@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ BATCH = 200
 BEHIND_PAUSE = 0.01
 
 Handle = Callable[[list[StoredFact]], Awaitable[None]]
+Write = Callable[[UnitOfWork, list[StoredFact]], Awaitable[None]]
 
 
 class Consumer(NamedTuple):
@@ -29,6 +31,17 @@ class Consumer(NamedTuple):
 
     name: str
     handle: Handle
+    batch: int = BATCH
+
+
+class WritingConsumer(NamedTuple):
+    """Who reads and only writes what follows: `write` and the cursor are one transaction, so each fact acts once.
+
+    `write` gets a crossing unit of work. After a rewind the same facts come again, and act again.
+    """
+
+    name: str
+    write: Write
     batch: int = BATCH
 
 
@@ -105,10 +118,14 @@ class _Read(NamedTuple):
     behind: bool  # facts stand beyond the horizon: they wait for a transaction that is still running
 
 
+class _LeaseLost(Exception):
+    """Somebody else reads now, or the cursor was rewound: what was written here is rolled back."""
+
+
 class ConsumerLoop:
     """Reads for one consumer while this process holds its lease."""
 
-    def __init__(self, database: Database, consumer: Consumer) -> None:
+    def __init__(self, database: Database, consumer: Consumer | WritingConsumer) -> None:
         self._database = database
         self._consumer = consumer
 
@@ -139,9 +156,9 @@ class ConsumerLoop:
             while held and not stop.is_set():
                 look = await self._look(after)
                 if look.found:
-                    await self._consumer.handle(look.found)
                     after = look.found[-1].at
-                if look.found or self._database.clock.monotonic() - renewed > LEASE / 3:
+                    held, renewed = await self._act(look.found, cursor.fence), self._database.clock.monotonic()
+                elif self._database.clock.monotonic() - renewed > LEASE / 3:
                     held, renewed = await self._advance(after, cursor.fence), self._database.clock.monotonic()
                 if len(look.found) < self._consumer.batch:
                     await wait(ring, BEHIND_PAUSE if look.behind else poll)
@@ -155,7 +172,24 @@ class ConsumerLoop:
             behind = not found and int(await uow.value(facts.HEAD)) > after.transaction
         return _Read(found, behind)
 
+    async def _act(self, found: list[StoredFact], fence: int) -> bool:
+        """Handle facts and move the cursor behind them; tell whether the lease is still held."""
+        after = found[-1].at
+        if isinstance(self._consumer, Consumer):
+            await self._consumer.handle(found)
+            return await self._advance(after, fence)
+        with suppress(_LeaseLost):
+            async with self._database.crossing(f"consumer {self._consumer.name} writes") as uow:
+                await self._consumer.write(uow, found)
+                if not await self._advanced(uow, after, fence):
+                    raise _LeaseLost
+            return True
+        return False
+
     async def _advance(self, after: Position, fence: int) -> bool:
         async with self._database.crossing(f"consumer {self._consumer.name} moves its cursor") as uow:
-            name = self._consumer.name
-            return bool(await uow.run(ADVANCE, name, fence, after.transaction, after.position, uow.now, LEASE))
+            return await self._advanced(uow, after, fence)
+
+    async def _advanced(self, uow: UnitOfWork, after: Position, fence: int) -> bool:
+        name = self._consumer.name
+        return bool(await uow.run(ADVANCE, name, fence, after.transaction, after.position, uow.now, LEASE))

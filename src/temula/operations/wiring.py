@@ -20,7 +20,7 @@ from temula.inbound.kit.client import ProviderClient
 from temula.kernel import following
 from temula.kernel.addresses import AddressPolicy
 from temula.kernel.clock import Clock
-from temula.kernel.consumers import Consumer
+from temula.kernel.consumers import Consumer, WritingConsumer
 from temula.kernel.crypto import KeyRing
 from temula.kernel.database import Database, UnitOfWork
 from temula.kernel.errors import Misconfigured
@@ -34,7 +34,7 @@ from temula.operations.settings import ServerSettings
 from temula.outbound.callers.service import Callers
 from temula.outbound.console.service import Deliveries, Sent
 from temula.outbound.webhooks import service as webhooks
-from temula.outbound.webhooks.jobs import Deliverer, fan_out
+from temula.outbound.webhooks.jobs import Deliverer, days, fan_out
 from temula.outbound.webhooks.service import Endpoints
 
 SHOWN = 15
@@ -67,10 +67,10 @@ class House(NamedTuple):
         return (registration_jobs.FOLLOWER, ticket_jobs.follower(self.ring, qr_url))
 
     @property
-    def consumers(self) -> tuple[Consumer, ...]:
+    def consumers(self) -> tuple[Consumer | WritingConsumer, ...]:
         """Every reader of the fact log."""
         inside = tuple(following.consumer(self.database, follower) for follower in self.followers)
-        return (*inside, fan_out(self.database))
+        return (*inside, fan_out())
 
     @property
     def handlers(self) -> dict[str, AnyHandler]:
@@ -80,13 +80,14 @@ class House(NamedTuple):
             **registration_jobs.handlers(self.database),
             **door_jobs.handlers(self.door),
             **following.handlers(self.database, self.followers),
+            **days.handlers(self.database),
             **retention.handlers(self.database, self.configuration.data),
         }
 
     @property
     def timed(self) -> tuple[Timed, ...]:
         """What the clock starts."""
-        return (*registration_jobs.TIMED, *retention.TIMED)
+        return (*registration_jobs.TIMED, *days.TIMED, *retention.TIMED)
 
     def deliverer(self) -> Deliverer:
         """Build a delivery loop."""

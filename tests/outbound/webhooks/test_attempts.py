@@ -10,7 +10,10 @@ import asyncpg
 import pytest
 from aiohttp import web
 
+from temula.kernel.sql import Statement
 from temula.outbound.webhooks import model, store
+from temula.outbound.webhooks.jobs.delivering import KEEP_EVERY, LEASE
+from temula.outbound.webhooks.store import Settled
 from tests.harness.house import until
 from tests.harness.receiver import Receiver
 from tests.outbound.conftest import Still
@@ -31,7 +34,7 @@ async def test_an_attempt_is_logged_whole(watched: Watched, hooks: Receiver) -> 
     assert (attempt["number"], attempt["status"], attempt["error"]) == (1, 200, None)
     assert attempt["address"] == "127.0.0.1"
     assert ["X-Id", "7"] in attempt["response_headers"]
-    assert attempt["response_body"].startswith("\x00\ufffdxxx")
+    assert attempt["response_body"].startswith("\ufffd\ufffdxxx")  # NUL too, which PostgreSQL's texts refuse
     assert len(attempt["response_body"].encode()) <= 16384 + 2
     sent = {name.lower(): value for name, value in attempt["request_headers"].items()}
     assert sent["x-temula-signature"] == arrival.headers["x-temula-signature"]
@@ -48,9 +51,11 @@ async def test_a_message_is_sent_again_by_hand(watched: Watched, hooks: Receiver
     watched.still.clock.advance(5)
     path = f"/webhooks/deliveries/{delivery['id']}/replay"
     first = await watched.api.post(path)
-    assert (first["replay"], first["message_id"], first["state"]) == (1, delivery["message_id"], "pending")
+    assert (first["message_id"], first["state"], first["attempts"]) == (delivery["message_id"], "pending", 0)
     others = await asyncio.gather(*(watched.api.post(path) for _ in range(5)))
-    assert sorted(one["replay"] for one in others) == [2, 3, 4, 5, 6]
+    assert len({one["id"] for one in (delivery, first, *others)}) == 7
+    assert delivery["replay_id"] is None
+    assert first["replay_id"] is not None
     await until(arrived(hooks, 7))
     assert {one.id for one in hooks.arrivals} == {delivery["message_id"]}
     assert len({one.body for one in hooks.arrivals}) == 1
@@ -151,7 +156,7 @@ async def test_a_slow_or_endless_answer_is_bounded(
 ) -> None:
     """The deadline ends every attempt; a 2xx that was seen is a success, whatever became of its body."""
     assert model.DEADLINE == 15
-    monkeypatch.setattr("temula.outbound.webhooks.jobs.delivering.DEADLINE", 0.5)
+    monkeypatch.setattr("temula.outbound.webhooks.jobs.sending.DEADLINE", 0.5)
     async with playing(play) as url:
         watched = await watching(stopped, url)
         await watched.happen()
@@ -172,22 +177,39 @@ async def test_an_endpoint_that_hangs_does_not_stop_others(stopped: Still, hooks
         assert {one["attempts"] for one in await hanging.deliveries()} == {0}
 
 
-async def test_a_dead_workers_delivery_is_taken_over(watched: Watched, hooks: Receiver) -> None:
-    """What a worker held when it died goes out when its lease has run out; what it says afterwards changes nothing."""
+async def taken_by_another(watched: Watched, holder: int) -> Settled:
+    """A message whose queue another worker has taken; gives what that worker would say of it."""
     path = f"/webhooks/endpoints/{watched.endpoint['id']}"
     await watched.api.patch(path, {"state": "paused"})
     await watched.happen()
     await until(lambda: has(watched, 1))
-    database = watched.still.temula.house.database
-    async with database.crossing("playing a worker that dies") as uow:
-        await uow.run(store.WAKE, watched.tenant.id, watched.endpoint["id"], uow.now)
-        claimed = await store.claim(uow, 1000, 30.0, [])
-    (held,) = [one for one in claimed if one.endpoint_id == watched.endpoint["id"]]
-    watched.move(29.9)
+    (delivery,) = await watched.deliveries()
+    async with watched.still.temula.house.database.crossing("playing another worker") as uow:
+        await uow.run(store.WAKE, watched.tenant.id, watched.endpoint["id"])
+        taken = await store.take_queues(uow, holder, LEASE, 1000)
+        (held,) = [one for one in taken if one.endpoint_id == watched.endpoint["id"]]
+        await uow.run(Statement("UPDATE webhook_endpoints SET state = 'enabled' WHERE id = $1"), held.endpoint_id)
+    return Settled(held.organization_id, delivery["id"], held.endpoint_id, held.fence, 0, None)
+
+
+async def test_a_standing_workers_queue_is_taken_over(watched: Watched, hooks: Receiver) -> None:
+    """What a worker held that stands still goes out when its lease has run out; what it says then changes nothing."""
+    connection, holder = await asyncpg.connect(watched.still.temula.owner_url), 4711
+    await connection.execute("SELECT pg_advisory_lock_shared($1)", holder)
+    said = await taken_by_another(watched, holder)
+    watched.move(LEASE - 0.1)
+    await asyncio.sleep(2 * KEEP_EVERY)
     assert (await watched.deliveries())[0]["attempts"] == 0
     watched.move(0.1)
     await until(arrived(hooks, 1))
     delivery = await watched.tried(1)
-    async with database.unit(watched.tenant.actor) as uow:
-        assert not await store.finish(uow, held, model.DeliveryState.EXHAUSTED, uow.now, uow.now)
+    await connection.close()
+    async with watched.still.temula.house.database.crossing("playing the worker that stood still") as uow:
+        assert await store.settle(uow, [said]) == set()
     assert (await watched.deliveries())[0] == delivery
+
+
+async def test_a_dead_workers_queue_is_taken_over_at_once(watched: Watched, hooks: Receiver) -> None:
+    """What a worker held that is connected no more goes out without waiting for its lease."""
+    await taken_by_another(watched, 4712)
+    await until(arrived(hooks, 1), patience=5)

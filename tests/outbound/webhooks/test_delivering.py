@@ -76,21 +76,25 @@ async def test_gone_disables_at_once(watched: Watched, hooks: Receiver) -> None:
 
 
 async def test_what_is_on_its_way_waits_when_the_endpoint_is_given_up(watched: Watched, hooks: Receiver) -> None:
-    """A delivery that fails after its endpoint was disabled is kept like the others, and not tried meanwhile."""
+    """Deliveries that fail after their endpoint was disabled are kept like the others, and not tried meanwhile."""
     path = f"/webhooks/endpoints/{watched.endpoint['id']}"
+    await watched.happen(8)  # so that several go at once
+    await until(arrived(hooks, 8))
     await watched.api.patch(path, {"state": "paused"})
     await watched.happen(10)
-    await until(lambda: has(watched, 10))
-    hooks.answers = [500, 500, 410, *[500] * 7]
-    await watched.api.patch(path, {"state": "enabled"})  # all ten leave together
+    await until(lambda: has(watched, 18))
+    hooks.answers = [410, *[500] * 9]
+    await watched.api.patch(path, {"state": "enabled"})
 
     async def all_wait() -> bool:
-        return all(one["next_attempt_at"] is None for one in await watched.deliveries())
+        waiting = [one for one in await watched.deliveries() if one["state"] == "pending"]
+        disabled = (await watched.state())["state"] == "disabled"
+        return disabled and len(waiting) == 10 and not any(one["next_attempt_at"] for one in waiting)
 
     await until(all_wait)
-    assert (await watched.state())["state"] == "disabled"
     tried = len(hooks.arrivals)
     watched.move(7200)
+    hooks.answers = []
     await watched.api.patch(path, {"state": "enabled"})
     await until(arrived(hooks, tried + 10))
 

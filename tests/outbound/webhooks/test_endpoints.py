@@ -187,11 +187,12 @@ async def test_message_types_are_listed(tenant: Tenant) -> None:
         "registration.created", "registration.cancelled", "registration.refunded", "check_in.completed",
         "attendee.checked_in", "ticket.issued", "ticket.void", "event.published", "event.updated", "event.archived",
         "payment.succeeded", "payment.failed", "endpoint.disabled",
+        "endpoint.failing",
     }  # fmt: skip
     for one in types:
         assert one["description"]
         assert one["version"] == 1
-        assert one["operational"] == (one["type"] == "endpoint.disabled")
+        assert one["operational"] == one["type"].startswith("endpoint.")
         jsonschema.Draft202012Validator.check_schema(one["schema"])
         jsonschema.validate(one["example"], one["schema"])
     body = {"url": "http://127.0.0.1:9/hooks", "types": [one["type"] for one in types]}

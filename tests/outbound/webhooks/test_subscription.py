@@ -15,7 +15,7 @@ from tests.harness.postgres import Postgres
 @asynccontextmanager
 async def fanning_out(database: Database):
     stop = asyncio.Event()
-    reading = asyncio.create_task(ConsumerLoop(database, fan_out(database)).serve(stop))
+    reading = asyncio.create_task(ConsumerLoop(database, fan_out()).serve(stop))
     try:
         yield
     finally:

@@ -91,47 +91,141 @@ COMMENT ON COLUMN webhook_endpoints.granted_event_ids IS 'What a partner may hea
 COMMENT ON COLUMN webhook_endpoints.deleted_at IS 'Hidden and silent; it stays as long as its log.';
 SELECT temula_wall('webhook_endpoints');
 
+-- What an endpoint has waiting, and who sends it: one worker at a time, by lease. `due_at` is never later than the earliest
+-- `next_at` of what waits, so that whoever looks for work reads endpoints and not deliveries.
+CREATE TABLE webhook_queues (
+    organization_id text COLLATE "C" NOT NULL,
+    endpoint_id text COLLATE "C" NOT NULL,
+    open boolean NOT NULL DEFAULT true,
+    due_at timestamptz NOT NULL DEFAULT '-infinity',
+    holder bigint NOT NULL DEFAULT 0,
+    fence bigint NOT NULL DEFAULT 0,
+    leased_until timestamptz NOT NULL DEFAULT '-infinity',
+    PRIMARY KEY (organization_id, endpoint_id),
+    FOREIGN KEY (organization_id, endpoint_id) REFERENCES webhook_endpoints ON DELETE CASCADE
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
+COMMENT ON TABLE webhook_queues IS 'retention=organization personal=none';
+COMMENT ON COLUMN webhook_queues.open IS 'Is the endpoint enabled? What is for one that is not is kept.';
+COMMENT ON COLUMN webhook_queues.holder IS 'The advisory lock that the worker holds as long as it is connected.';
+CREATE INDEX webhook_queues_due ON webhook_queues (due_at) WHERE open;
+CREATE INDEX webhook_queues_leased ON webhook_queues (leased_until);
+SELECT temula_wall('webhook_queues');
+
+-- What waits, and nothing else: when a delivery ends its row goes, and its last attempt says how.
 CREATE TABLE webhook_deliveries (
     organization_id text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
     endpoint_id text COLLATE "C" NOT NULL,
     message_id text COLLATE "C" NOT NULL,
     type text COLLATE "C" NOT NULL,
-    state text NOT NULL CHECK (state IN ('pending', 'delivered', 'exhausted')),
+    lane smallint NOT NULL DEFAULT 1 CHECK (lane IN (0, 1, 2)),
+    order_key text COLLATE "C",
     attempts integer NOT NULL DEFAULT 0,
-    fence bigint NOT NULL DEFAULT 0,
     next_at timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
-    finished_at timestamptz,
-    replay smallint NOT NULL DEFAULT 0,
+    replay_id text COLLATE "C",
     PRIMARY KEY (organization_id, id),
-    UNIQUE (organization_id, endpoint_id, message_id, replay),
     FOREIGN KEY (organization_id, endpoint_id) REFERENCES webhook_endpoints ON DELETE CASCADE
-) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
-COMMENT ON TABLE webhook_deliveries IS 'retention=90d personal=none';
-CREATE INDEX webhook_deliveries_due ON webhook_deliveries (next_at) WHERE state = 'pending';
-CREATE INDEX webhook_deliveries_endpoint ON webhook_deliveries (organization_id, endpoint_id, id);
-CREATE INDEX webhook_deliveries_finished ON webhook_deliveries (organization_id, finished_at)
-    WHERE finished_at IS NOT NULL;
+) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_insert_scale_factor = 0.1,
+    autovacuum_vacuum_cost_delay = 0);
+COMMENT ON TABLE webhook_deliveries IS 'retention=until_done personal=none';
+COMMENT ON COLUMN webhook_deliveries.lane IS
+    '0: check-ins; 1: everything else; 2: replays, and what was kept for an endpoint that took nothing.';
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (organization_id, endpoint_id, lane, next_at);
+CREATE INDEX webhook_deliveries_order ON webhook_deliveries (organization_id, endpoint_id, order_key, id)
+    WHERE order_key IS NOT NULL;
 SELECT temula_wall('webhook_deliveries');
 
+-- Whoever adds deliveries, the queue learns of them in the same transaction. The row is locked even if it needs no change:
+-- a worker that gives the queue back at the same moment has either seen the deliveries or is waited for.
+CREATE FUNCTION temula_enqueue_deliveries() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+BEGIN
+    INSERT INTO public.webhook_queues AS q (organization_id, endpoint_id, due_at)
+    SELECT organization_id, endpoint_id, min(next_at) FROM added GROUP BY 1, 2 ORDER BY 1, 2
+    ON CONFLICT (organization_id, endpoint_id) DO UPDATE SET due_at = excluded.due_at
+        WHERE q.due_at > excluded.due_at;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER enqueue AFTER INSERT ON webhook_deliveries
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION temula_enqueue_deliveries();
+
+-- The log: one row a try, never updated but to erase a person; a partition a day, made ahead.
 CREATE TABLE webhook_attempts (
     organization_id text COLLATE "C" NOT NULL,
+    at timestamptz NOT NULL,
     id text COLLATE "C" NOT NULL,
     delivery_id text COLLATE "C" NOT NULL,
+    endpoint_id text COLLATE "C" NOT NULL,
+    message_id text COLLATE "C" NOT NULL,
+    type text COLLATE "C" NOT NULL,
+    event_id text COLLATE "C",
+    object_ids text[] NOT NULL,
     number integer NOT NULL,
-    at timestamptz NOT NULL,
+    outcome text NOT NULL CHECK (outcome IN ('delivered', 'retried', 'exhausted', 'gone')),
     duration_ms integer NOT NULL,
     address text,
     request_headers json NOT NULL,
+    request_body bytea,
     status smallint,
     response_headers json,
     response_body bytea,
     error text,
-    PRIMARY KEY (organization_id, id),
-    FOREIGN KEY (organization_id, delivery_id) REFERENCES webhook_deliveries ON DELETE CASCADE
-);
-COMMENT ON TABLE webhook_attempts IS 'retention=90d personal=request_headers,response_headers,response_body';
+    replay_id text COLLATE "C",
+    delivery_created_at timestamptz NOT NULL,
+    PRIMARY KEY (organization_id, at, id)
+) PARTITION BY RANGE (at);
+COMMENT ON TABLE webhook_attempts IS
+    'retention=90d personal=request_headers,request_body,response_headers,response_body';
+COMMENT ON COLUMN webhook_attempts.outcome IS 'Any other than retried is the end of the delivery.';
+COMMENT ON COLUMN webhook_attempts.request_body IS 'Only if the endpoint reshapes messages; else it is made of the fact.';
 CREATE INDEX webhook_attempts_delivery ON webhook_attempts (organization_id, delivery_id, number);
-CREATE INDEX webhook_attempts_age ON webhook_attempts (at);
+CREATE INDEX webhook_attempts_endpoint ON webhook_attempts (organization_id, endpoint_id, at);
 SELECT temula_wall('webhook_attempts');
+
+-- Makes the partition of a day (UTC) if it is not there. The application makes no tables, so it runs as the owner, for the
+-- crossing role alone and for nothing but this. Attaching lets the log be written meanwhile; creating in place would not.
+-- Partitions are for the owner only: everybody else goes through the parent and its wall.
+CREATE FUNCTION temula_webhook_attempts_day(day date) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    name text := 'webhook_attempts_' || to_char(day, 'YYYYMMDD');
+BEGIN
+    IF to_regclass('public.' || name) IS NOT NULL THEN
+        RETURN false;
+    END IF;
+    PERFORM pg_advisory_xact_lock(7323985212);
+    IF to_regclass('public.' || name) IS NOT NULL THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('CREATE TABLE public.%I (LIKE public.webhook_attempts INCLUDING ALL)', name);
+    EXECUTE format('ALTER TABLE public.%I ENABLE ROW LEVEL SECURITY', name);
+    EXECUTE format('ALTER TABLE public.%I FORCE ROW LEVEL SECURITY', name);
+    EXECUTE format('ALTER TABLE public.webhook_attempts ATTACH PARTITION public.%I FOR VALUES FROM (%L) TO (%L)',
+        name, day::text || ' 00:00+00', (day + 1)::text || ' 00:00+00');
+    RETURN true;
+END $$;
+REVOKE ALL ON FUNCTION temula_webhook_attempts_day(date) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION temula_webhook_attempts_day(date) TO temula_crossing;
+SELECT temula_webhook_attempts_day(((now() AT TIME ZONE 'UTC')::date + n)) FROM generate_series(0, 3) n;
+
+-- What dashboards count, by endpoint and hour, written with the attempts. `latency` counts durations: element n (from 0)
+-- those of less than 1.25 ^ n milliseconds that fit into none before it; the last takes all that are longer.
+CREATE TABLE webhook_hours (
+    organization_id text COLLATE "C" NOT NULL,
+    endpoint_id text COLLATE "C" NOT NULL,
+    hour timestamptz NOT NULL,
+    attempts integer NOT NULL,
+    delivered integer NOT NULL,
+    retried integer NOT NULL,
+    exhausted integer NOT NULL,
+    gone integer NOT NULL,
+    failures integer NOT NULL,
+    duration_ms bigint NOT NULL,
+    latency integer[] NOT NULL,
+    PRIMARY KEY (organization_id, endpoint_id, hour),
+    FOREIGN KEY (organization_id, endpoint_id) REFERENCES webhook_endpoints ON DELETE CASCADE
+) WITH (fillfactor = 50);
+COMMENT ON TABLE webhook_hours IS 'retention=organization personal=none';
+CREATE INDEX webhook_hours_hour ON webhook_hours (organization_id, hour);
+SELECT temula_wall('webhook_hours');

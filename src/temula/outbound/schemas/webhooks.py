@@ -139,7 +139,7 @@ class DeliveryView(msgspec.Struct, frozen=True):
     type: str
     state: str
     attempts: int
-    replay: int
+    replay_id: str | None
     next_attempt_at: datetime | None
     created_at: datetime
     finished_at: datetime | None

@@ -1,7 +1,7 @@
 """What runs in the background: fan-out, delivery, forgetting."""
 
-from temula.outbound.webhooks.jobs.delivering import LEASE, SHARE, Deliverer
+from temula.outbound.webhooks.jobs.delivering import LEASE, PLACES, Deliverer
 from temula.outbound.webhooks.jobs.fan_out import fan_out
 from temula.outbound.webhooks.jobs.forgetting import delete_old
 
-__all__ = ["LEASE", "SHARE", "Deliverer", "delete_old", "fan_out"]
+__all__ = ["LEASE", "PLACES", "Deliverer", "delete_old", "fan_out"]

@@ -1,188 +1,293 @@
-"""Due deliveries are claimed, signed, sent and recorded."""
+"""The loops around the core: queues are taken, what is due is loaded, tried, and recorded, all in batches."""
 
 import asyncio
-from collections import Counter
-from datetime import timedelta
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
-import msgspec
 import structlog
 
 from temula.kernel.addresses import AddressPolicy
-from temula.kernel.bell import wait
 from temula.kernel.crypto import KeyRing
 from temula.kernel.database import Database, UnitOfWork
 from temula.kernel.errors import TemulaError
-from temula.kernel.http import Http, HttpError, OutcomeUnknown, Request, Response
-from temula.kernel.ids import DELIVERY_ATTEMPT
-from temula.kernel.tenancy import system
+from temula.kernel.ids import EndpointId, OrganizationId
 from temula.outbound.webhooks import store
-from temula.outbound.webhooks.model import (
-    DEADLINE,
-    DISABLE_AFTER,
-    DISABLE_OVER,
-    GONE,
-    READ_CAP,
-    STORED_CAP,
-    TOPIC,
-    Attempt,
-    DeliveryState,
-    Due,
-    Endpoint,
-    EndpointDisabled,
-    EndpointState,
-    body_of,
-    next_wait,
-    retry_after_of,
-    secret_context,
-    signed_headers,
-)
+from temula.outbound.webhooks.jobs.recording import Recorder, record_apart
+from temula.outbound.webhooks.jobs.sending import Attempts, Opened, Ready, Said, Transport, Tried
+from temula.outbound.webhooks.model import CLOSED_TOPIC, DEADLINE, TOPIC, Held, Waiting
+from temula.outbound.webhooks.model.engine import Engine, Start
 
 log = structlog.get_logger()
-# An endpoint that holds this many of a worker's deliveries gets no more until one ends, so that one that hangs leaves
-# room for the others.
-SHARE = 16
-LEASE = 30.0  # longer than DEADLINE and what records it, so a living worker never loses what it is sending
+LEASE = 30.0  # renewed each third of it; nothing begins whose deadline is later than its lease
+PLACES = 256
+BATCH = 500
+TICK = 0.02  # how exactly a rate is kept
+KEEP_EVERY = 1.0
+LINGER = 2.0  # how long a queue that has run empty is kept, so that a steady trickle does not take it again each time
+MESSAGES = 4096
+GRACE = 5.0
 
 
 class Deliverer:
-    """One worker's loop over due deliveries: prepare (a transaction), send (none), record (a transaction)."""
+    """One worker: at most `places` attempts at once, over queues that it holds by lease."""
 
     def __init__(
-        self, database: Database, http: Http, ring: KeyRing, policy: AddressPolicy, *, at_once: int = 64
+        self, database: Database, transport: Transport, ring: KeyRing, policy: AddressPolicy, *, places: int = PLACES
     ) -> None:
         self._database = database
-        self._http = http
+        self._clock = database.clock
         self._ring = ring
-        self._policy = policy
-        self._at_once = at_once
+        self._engine: Engine[Ready] = Engine(places)
+        self._attempts = Attempts(transport, policy, self._clock)
+        self._recorder = Recorder(database)
+        self._opened: dict[str, Opened] = {}
+        self._said: OrderedDict[str, Said] = OrderedDict()
         self._running: set[asyncio.Task[None]] = set()
-        self._in_flight: Counter[str] = Counter()
+        self._tried: list[Tried] = []
+        self._low = asyncio.Event()  # some queue has few ready
+        self._write = asyncio.Event()
+        self._passing = False
 
     async def serve(self, stop: asyncio.Event, *, poll: float = 1.0) -> None:
-        """Deliver until `stop` is set, then let what is being sent end."""
-        bell = self._database.bell.subscribe(TOPIC)
+        """Deliver until `stop` is set, then let what is being sent end; no trouble of the database ends it."""
+        bell = self._database.bell
+        rung, closed = bell.subscribe(TOPIC), bell.subscribe(CLOSED_TOPIC)
+        all_sent, all_written = asyncio.Event(), asyncio.Event()
+        recording = asyncio.create_task(self._record_all(all_sent))
+        keeping = asyncio.create_task(self._keep_all(all_written))
         try:
             while not stop.is_set():
-                try:
-                    more = await self._claim_some()
-                except TemulaError as error:
-                    log.warning("deliveries.claim_failed", code=error.code)
-                    more = False
+                more = await self._look_once(closed)
                 if not more:
-                    await wait(bell, poll)
+                    await _first((rung, closed, self._low, stop), poll)
+                if rung.is_set() or not self._low.is_set():
+                    self._engine.look_again()
+                rung.clear()
+                self._low.clear()
         finally:
-            self._database.bell.unsubscribe(TOPIC, bell)
+            bell.unsubscribe(TOPIC, rung)
+            bell.unsubscribe(CLOSED_TOPIC, closed)
             if self._running:
-                await asyncio.wait(self._running, timeout=DEADLINE + 5)
+                await asyncio.wait(self._running, timeout=DEADLINE + GRACE)
+            all_sent.set()
+            self._write.set()
+            await recording
+            all_written.set()
+            await keeping
 
-    async def _claim_some(self) -> bool:
-        room = self._at_once - len(self._running)
-        if room <= 0:
-            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
-            return True
-        async with self._database.crossing("claiming due deliveries") as uow:
-            busy = [endpoint_id for endpoint_id, number in self._in_flight.items() if number >= SHARE]
-            claimed = await store.claim(uow, min(room, SHARE), LEASE, busy)
-        for due in claimed:
-            self._in_flight[due.endpoint_id] += 1
-            task = asyncio.create_task(self._deliver(due), name=f"delivery {due.id}")
+    async def _look_once(self, closed: asyncio.Event) -> bool:
+        """Take queues and load what is due; tell whether there may be more at once."""
+        try:
+            async with self._database.crossing("claiming due deliveries") as uow:
+                if closed.is_set():
+                    closed.clear()
+                    for one in await store.closed_queues(uow, self._database.bell.presence):
+                        if one.endpoint_id in self._engine.turns:
+                            self._engine.forget_ready(one.endpoint_id)
+                await self._take(uow)
+                found = await self._load(uow)
+        except TemulaError as error:
+            log.warning("deliveries.claim_failed", code=error.code)
+            return False
+        except Exception:
+            log.exception("deliveries.claim_failed")
+            return False
+        self._start_all()
+        return bool(found) and bool(self._engine.wanted())
+
+    async def _take(self, uow: UnitOfWork) -> None:
+        until, now = uow.now.timestamp() + LEASE, self._clock.monotonic()
+        if (room := self._engine.room) > 0:
+            for held in await store.take_queues(uow, self._database.bell.presence, LEASE, room):
+                turn = self._engine.turns.get(held.endpoint_id)
+                if turn is not None and turn.fence == held.fence:  # our own lease had run out
+                    turn.leased_until = until
+                    continue
+                if turn is not None:
+                    self._engine.drop(held.endpoint_id)
+                self._engine.hold(held.organization_id, held.endpoint_id, held.fence, until, now)
+
+    async def _load(self, uow: UnitOfWork) -> list[Waiting]:
+        wanted = self._engine.wanted()
+        if not wanted:
+            return []
+        turns = self._engine.turns
+        held = self._held(wanted)
+        loaded = [delivery_id for one in wanted for delivery_id in turns[one].held]
+        found = await store.load(uow, held, wanted, loaded)
+        await self._learn(uow, found)
+        by_endpoint: dict[str, list[Ready]] = {one: [] for one in wanted}
+        for delivery in found:
+            if (said := self._said.get(delivery.message_id)) is not None:
+                by_endpoint[delivery.endpoint_id].append(Ready(delivery, said))
+        while len(self._said) > MESSAGES:
+            self._said.popitem(last=False)
+        for endpoint_id, deliveries in by_endpoint.items():
+            if endpoint_id in turns:
+                self._engine.loaded(endpoint_id, deliveries, wanted[endpoint_id])
+        return found
+
+    async def _learn(self, uow: UnitOfWork, found: Sequence[Waiting]) -> None:
+        """Know the endpoints and messages of what is found."""
+        changed = {
+            (one.organization_id, one.endpoint_id)
+            for one in found
+            if (known := self._opened.get(one.endpoint_id)) is None or known.target.version != one.version
+        }
+        now = self._clock.monotonic()
+        for target in await store.targets(uow, sorted(changed)) if changed else ():
+            try:
+                self._opened[target.id] = Opened(target, self._ring)
+                self._recorder.is_failing(target.id, target.failures)
+            except Exception:
+                # Its queue is kept until the lease runs out, and then looked at again; the others go on.
+                log.exception("delivery.failed", endpoint=target.id)
+                self._opened.pop(target.id, None)
+                self._engine.drop(target.id)
+        for endpoint_id in {one.endpoint_id for one in found}:
+            turn = self._engine.turns.get(endpoint_id)
+            if turn is not None and turn.version != (target := self._opened[endpoint_id].target).version:
+                turn.version = target.version
+                self._engine.limit(
+                    endpoint_id, cap=target.max_concurrency, rate=target.rate_limit, failures=target.failures, now=now
+                )
+        unknown = {(one.organization_id, one.message_id) for one in found if one.message_id not in self._said}
+        if unknown:
+            for message in await store.said(uow, sorted(unknown)):
+                self._said[message.id] = Said(message)
+        for one in found:
+            if one.message_id in self._said:
+                self._said.move_to_end(one.message_id)
+
+    def _start_all(self) -> None:
+        self._passing = False
+        now = self._clock.monotonic()
+        self._start(list(self._engine.start(now, self._clock.now().timestamp() + DEADLINE)))
+        if self._engine.next_start(now) is not None:
+            self._pass_soon(TICK)
+
+    def _pass_soon(self, seconds: float) -> None:
+        if not self._passing:
+            self._passing = True
+            asyncio.get_running_loop().call_later(seconds, self._start_all)
+
+    def _start(self, starts: Sequence[Start[Ready]]) -> None:
+        for endpoint_id, delivery in starts:
+            fence = self._engine.turns[endpoint_id].fence
+            task = asyncio.create_task(self._try(endpoint_id, delivery, fence))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
-        return bool(claimed)
 
-    async def _deliver(self, due: Due) -> None:
-        # If this fails, the lease runs out and the delivery is claimed again: late, but not lost.
+    async def _try(self, endpoint_id: str, ready: Ready, fence: int) -> None:
+        tried: Tried | None = None
+        began = self._clock.monotonic()
         try:
-            attempt, retry_after = await self._send(due)
-            await self._record(due, attempt, retry_after)
+            tried = await self._attempts.make(ready, fence, self._opened[endpoint_id])
+            self._tried.append(tried)
+            self._write.set()
         except Exception:
-            log.exception("delivery.failed", delivery=due.id)
+            # Nothing was recorded: the delivery is loaded again once its queue is taken anew.
+            log.exception("delivery.failed", delivery=ready.id)
         finally:
-            self._in_flight[due.endpoint_id] -= 1
-            if not self._in_flight[due.endpoint_id]:
-                del self._in_flight[due.endpoint_id]
+            self._end(endpoint_id, ready, tried, self._clock.monotonic() - began)
 
-    async def _send(self, due: Due) -> tuple[Attempt, float | None]:
-        now, body = self._database.clock.now(), body_of(due)
-        headers = signed_headers(due.message_id, body, now, self._secrets(due))
-        request = Request(
-            method="POST", url=due.url, headers=headers, body=body, deadline=DEADLINE, max_response_bytes=READ_CAP
-        )
-        began = self._database.clock.monotonic()
-        answer: Response | None = None
-        error: str | None = None
+    def _end(self, endpoint_id: str, ready: Ready, tried: Tried | None, seconds: float) -> None:
+        engine, now = self._engine, self._clock.monotonic()
+        full = engine.is_full
+        engine.ended(
+            ready, succeeded=tried is not None and tried.attempt.succeeded, seconds=seconds,
+            asked=tried.asked if tried is not None else None, now=now,
+        )  # fmt: skip
+        self._start(list(engine.start(now, self._clock.now().timestamp() + DEADLINE, only=(endpoint_id,))))
+        if full or engine.next_start(now, only=(endpoint_id,)) is not None:
+            self._pass_soon(0 if full else TICK)
+        if engine.is_low(endpoint_id):
+            self._low.set()
+
+    async def _record_all(self, ended: asyncio.Event) -> None:
+        while not ended.is_set() or self._tried:
+            await self._write.wait()
+            self._write.clear()
+            while self._tried:
+                batch, self._tried = self._tried[:BATCH], self._tried[BATCH:]
+                if not await self._record(batch) and not ended.is_set():
+                    await asyncio.sleep(0.2)
+                    self._tried = batch + self._tried
+
+    async def _record(self, batch: Sequence[Tried]) -> bool:
+        """Write a batch; false if the database cannot be reached."""
         try:
-            answer = await self._http.send(request, policy=self._policy, secrets=(due.url,))
-        except HttpError as failed:
-            error = failed.code
-            answer = failed.answer if isinstance(failed, OutcomeUnknown) else None
-        took = round((self._database.clock.monotonic() - began) * 1000)
-        attempt = Attempt(
-            due.organization_id, DELIVERY_ATTEMPT.new(now), due.id, due.attempts + 1, now, took,
-            answer.address if answer else None, msgspec.json.encode(headers), answer.status if answer else None,
-            msgspec.json.encode(answer.headers) if answer else None, answer.body[:STORED_CAP] if answer else None,
-            error,
-        )  # fmt: skip
-        return attempt, retry_after_of(answer.header("retry-after") if answer else None, now)
+            try:
+                await self._recorder.record(batch)
+            except TemulaError:
+                raise
+            except Exception:
+                log.exception("deliveries.unrecordable", number=len(batch))
+                await record_apart(self._recorder, batch)
+        except TemulaError as error:
+            log.warning("deliveries.record_failed", code=error.code, number=len(batch))
+            return False
+        except Exception:
+            log.exception("delivery.given_up", number=len(batch))
+        for one in batch:
+            self._engine.recorded(one.delivery.endpoint_id, one.delivery.id)
+        if ordered := {one.delivery.endpoint_id for one in batch if one.delivery.order_key is not None}:
+            self._engine.look_again(only=ordered)  # what waited for these may go
+            self._low.set()
+        return True
 
-    def _secrets(self, due: Due) -> list[str]:
-        def opened(sealed: bytes, field: str) -> str:
-            return self._ring.open(sealed, secret_context(due.organization_id, due.endpoint_id, field)).decode()
+    async def _keep_all(self, ended: asyncio.Event) -> None:
+        """Renew leases, take over from the dead, give back what has run empty; all of it at the end."""
+        while not ended.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(KEEP_EVERY):
+                    await ended.wait()
+            try:
+                await self._keep()
+                await self._give_back(self._engine.idle(self._clock.monotonic(), LINGER))
+            except TemulaError as error:
+                log.warning("deliveries.keep_failed", code=error.code)
+            except Exception:
+                log.exception("deliveries.keep_failed")
+        with suppress(TemulaError):
+            await self._give_back(list(self._engine.turns))
 
-        secrets = [opened(due.secret, "secret")]
-        still = due.previous_until is not None and self._database.clock.now() < due.previous_until
-        if due.previous_secret is not None and still:
-            secrets.append(opened(due.previous_secret, "previous_secret"))
-        return secrets
-
-    async def _record(self, due: Due, attempt: Attempt, retry_after: float | None) -> None:
-        async def work(uow: UnitOfWork) -> bool:
-            # The endpoint first, as whoever pauses or deletes it does, so that no two wait for each other.
-            if attempt.succeeded:
-                await store.clear_failures(uow, due.endpoint_id)
-                kept = await store.finish(uow, due, DeliveryState.DELIVERED, uow.now, uow.now)
+    async def _keep(self) -> None:
+        now = self._clock.now().timestamp()
+        old = [one for one, turn in self._engine.turns.items() if turn.leased_until - now < LEASE * 2 / 3]
+        due = self._held(old)
+        async with self._database.crossing("keeping the queues of deliveries") as uow:
+            await store.free_queues_of_the_dead(uow)
+            kept = {one.endpoint_id for one in await store.keep_queues(uow, due, LEASE)} if due else set()
+            until = uow.now.timestamp() + LEASE
+        for one in due:
+            turn = self._engine.turns.get(one.endpoint_id)
+            if turn is None or turn.fence != one.fence:
+                continue
+            if one.endpoint_id in kept:
+                turn.leased_until = until
             else:
-                kept = await _fail(uow, due, attempt, retry_after)
-            if kept:
-                await store.add_attempt(uow, attempt)
-            return kept
+                self._engine.drop(one.endpoint_id)
 
-        kept = await self._database.run(system("webhooks", due.organization_id), work)
-        log.info(
-            "delivery.attempted", delivery=due.id, endpoint=due.endpoint_id, message=due.message_id, type=due.type,
-            number=attempt.number, status=attempt.status, error=attempt.error, ms=attempt.duration_ms, kept=kept,
-        )  # fmt: skip
+    def _held(self, endpoint_ids: Iterable[str]) -> list[Held]:
+        turns = self._engine.turns
+        return [
+            Held(OrganizationId(turns[one].organization_id), EndpointId(one), turns[one].fence) for one in endpoint_ids
+        ]
 
-
-async def _fail(uow: UnitOfWork, due: Due, attempt: Attempt, retry_after: float | None) -> bool:
-    """Write when a failed delivery is tried again, and what its endpoint has come to."""
-    if (endpoint := await store.lock(uow, due.endpoint_id)) is None:
-        return False
-    wait_ = next_wait(attempt.number, retry_after)
-    if wait_ is None:
-        kept = await store.finish(uow, due, DeliveryState.EXHAUSTED, uow.now, uow.now)
-    else:
-        enabled = endpoint.state == EndpointState.ENABLED
-        next_at = uow.now + timedelta(seconds=wait_) if enabled else None
-        kept = await store.finish(uow, due, DeliveryState.PENDING, next_at, None)
-    if kept and endpoint.state == EndpointState.ENABLED:
-        await _count_failure(uow, endpoint, attempt)
-    return kept
+    async def _give_back(self, endpoint_ids: Sequence[str]) -> None:
+        held = self._held(endpoint_ids)
+        for one in held:
+            self._engine.drop(one.endpoint_id)
+        if held:
+            async with self._database.crossing("giving queues of deliveries back") as uow:
+                await store.give_queues_back(uow, held)
 
 
-async def _count_failure(uow: UnitOfWork, endpoint: Endpoint, attempt: Attempt) -> None:
-    """Count a failed attempt against its endpoint, and disable one that fails for good."""
-    since = endpoint.failing_since or attempt.at
-    failures = endpoint.failures + 1
-    reason = None
-    if attempt.status == GONE:
-        reason = "The endpoint answered 410 Gone."
-    elif failures >= DISABLE_AFTER and uow.now - since >= DISABLE_OVER:
-        reason = f"{failures} attempts in a row failed; the last: {attempt.error or f'status {attempt.status}'}."
-    endpoint = msgspec.structs.replace(endpoint, failures=failures, failing_since=since)
-    if reason is not None:
-        endpoint = msgspec.structs.replace(endpoint, state=EndpointState.DISABLED, state_reason=reason)
-        await store.sleep(uow, endpoint.id)
-        uow.tell(EndpointDisabled(endpoint_id=endpoint.id, reason=reason))
-        uow.audit("webhook_endpoint.disable", endpoint.id, {"reason": reason})
-    await store.update(uow, endpoint)
+async def _first(events: tuple[asyncio.Event, ...], seconds: float) -> None:
+    """Wait until one of the events is set, or so many seconds."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    _, pending = await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for one in pending:
+        one.cancel()

@@ -1,35 +1,41 @@
 """Facts become deliveries."""
 
-from temula.kernel.consumers import Consumer
-from temula.kernel.database import Database
+from temula.kernel.consumers import WritingConsumer
+from temula.kernel.database import UnitOfWork
 from temula.kernel.facts import StoredFact
 from temula.kernel.ids import DELIVERY
 from temula.outbound.webhooks import store
-from temula.outbound.webhooks.model import (
-    TOPIC,
-    EndpointState,
-)
+from temula.outbound.webhooks.model import AT_THE_GATE, BULK, GATE, TOPIC, USUAL, EndpointState, Subscription
 
 
-def fan_out(database: Database) -> Consumer:
-    """Give the consumer that makes one delivery for each public fact and endpoint that wants it."""
+def fan_out() -> WritingConsumer:
+    """Give the consumer that makes one delivery for each public fact and endpoint that wants it.
 
-    async def handle(found: list[StoredFact]) -> None:
+    The deliveries and the cursor are one transaction: a fact that was fanned out is not read again.
+    """
+
+    async def write(uow: UnitOfWork, found: list[StoredFact]) -> None:
         public = [fact for fact in found if fact.public]
         if not public:
             return
-        async with database.crossing("fanning messages out to endpoints") as uow:
-            subscriptions = await store.subscriptions(uow, sorted({fact.organization_id for fact in public}))
-            wanted = [
-                store.Wanted(
-                    fact.organization_id, DELIVERY.new(uow.now), endpoint.id, fact.id, fact.type,
-                    endpoint.state == EndpointState.ENABLED,
-                )
-                for fact in public
-                for endpoint in subscriptions
-                if endpoint.wants(fact)
-            ]  # fmt: skip
-            if wanted and await store.add_deliveries(uow, wanted):
-                uow.ring(TOPIC)
+        by_organization: dict[str, list[Subscription]] = {}
+        for one in await store.subscriptions(uow, sorted({fact.organization_id for fact in public})):
+            by_organization.setdefault(one.organization_id, []).append(one)
+        wanted = [
+            _wanted(uow, fact, endpoint)
+            for fact in public
+            for endpoint in by_organization.get(fact.organization_id, ())
+            if endpoint.wants(fact)
+        ]
+        if await store.add_deliveries(uow, wanted):
+            uow.ring(TOPIC)
 
-    return Consumer("webhooks", handle)
+    return WritingConsumer("webhooks", write)
+
+
+def _wanted(uow: UnitOfWork, fact: StoredFact, endpoint: Subscription) -> store.Wanted:
+    lane = GATE if fact.type in AT_THE_GATE else USUAL
+    return store.Wanted(
+        fact.organization_id, DELIVERY.new(uow.now), endpoint.id, fact.id, fact.type,
+        lane if endpoint.state == EndpointState.ENABLED else BULK, endpoint.order_key(fact),
+    )  # fmt: skip

@@ -9,8 +9,8 @@ from temula.outbound.webhooks import store
 
 
 async def delete_old(database: Database, days: int) -> int:
-    """Remove finished deliveries and their log after their time."""
+    """Remove the log after its time."""
     with suppress(TemulaError):
-        async with database.crossing("removing old deliveries") as uow:
+        async with database.crossing("removing old attempts") as uow:
             return await store.delete_old(uow, uow.now - timedelta(days=days))
     return 0

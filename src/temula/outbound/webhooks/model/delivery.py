@@ -8,8 +8,12 @@ import msgspec
 from temula.kernel.ids import DeliveryAttemptId, DeliveryId, EndpointId, MessageId, OrganizationId
 
 TOPIC = "deliveries"
+CLOSED_TOPIC = "queues-closed"
 DEADLINE = 15.0
 READ_CAP, STORED_CAP = 65536, 16384
+# `GATE` may not be held up by an on-sale burst, and `BULK` holds up nobody.
+GATE, USUAL, BULK = 0, 1, 2
+AT_THE_GATE = frozenset({"check_in.completed", "attendee.checked_in"})
 
 
 class DeliveryState(StrEnum):
@@ -18,10 +22,20 @@ class DeliveryState(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"
     EXHAUSTED = "exhausted"
+    GONE = "gone"
+
+
+class Outcome(StrEnum):
+    """What an attempt came to; all but `RETRIED` end the delivery."""
+
+    DELIVERED = "delivered"
+    RETRIED = "retried"
+    EXHAUSTED = "exhausted"
+    GONE = "gone"
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """One message for one endpoint; `replay` counts the times it was asked for again."""
+    """One message for one endpoint; `replay_id` names the replay that asked for it again."""
 
     organization_id: OrganizationId
     id: DeliveryId
@@ -30,7 +44,7 @@ class Delivery(msgspec.Struct, frozen=True):
     type: str
     state: DeliveryState
     attempts: int
-    replay: int
+    replay_id: str | None
     next_at: datetime
     created_at: datetime
     finished_at: datetime | None
@@ -53,50 +67,56 @@ class Latest(msgspec.Struct, frozen=True):
     created_at: datetime
 
 
-class Claim(msgspec.Struct, frozen=True):
-    """A delivery this worker holds by lease; the fence tells its outcome from a later holder's."""
+class Held(msgspec.Struct, frozen=True):
+    """An endpoint whose queue this worker holds by lease; the fence tells its outcomes from a later holder's."""
+
+    organization_id: OrganizationId
+    endpoint_id: EndpointId
+    fence: int
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """A delivery that is due, as a worker loads it; `version` changes with its endpoint."""
 
     organization_id: OrganizationId
     id: DeliveryId
     endpoint_id: EndpointId
     message_id: MessageId
+    type: str
+    lane: int
     attempts: int
-    fence: int
+    created_at: datetime
+    replay_id: str | None
+    order_key: str | None
+    version: str
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where it goes, and the sealed secrets that sign it."""
+    """What a worker needs of an endpoint; secrets and headers are sealed."""
 
+    organization_id: OrganizationId
+    id: EndpointId
     url: str
     secret: bytes
     previous_secret: bytes | None
     previous_until: datetime | None
+    headers: bytes | None
+    payload: str
+    mask: list[str]
+    rate_limit: int | None
+    max_concurrency: int | None
+    failures: int
+    version: str
 
 
 class Message(msgspec.Struct, frozen=True):
-    """What it says."""
+    """What is said."""
 
-    type: str
-    team_id: str | None
-    occurred_at: datetime
-    data: bytes
-
-
-class Due(msgspec.Struct, frozen=True):
-    """A claimed delivery with all that is needed to send it: the fields of `Claim`, `Target` and `Message`."""
-
+    id: MessageId
     organization_id: OrganizationId
-    id: DeliveryId
-    endpoint_id: EndpointId
-    message_id: MessageId
-    attempts: int
-    fence: int
-    url: str
-    secret: bytes
-    previous_secret: bytes | None
-    previous_until: datetime | None
     type: str
     team_id: str | None
+    event_id: str | None
     occurred_at: datetime
     data: bytes
 
@@ -105,17 +125,26 @@ class Attempt(msgspec.Struct, frozen=True):
     """One try, as logged; bodies of answers are cut at 16 KiB."""
 
     organization_id: OrganizationId
+    at: datetime
     id: DeliveryAttemptId
     delivery_id: DeliveryId
+    endpoint_id: EndpointId
+    message_id: MessageId
+    type: str
+    event_id: str | None
+    object_ids: list[str]
     number: int
-    at: datetime
+    outcome: Outcome
     duration_ms: int
     address: str | None
     request_headers: bytes
+    request_body: bytes | None
     status: int | None
     response_headers: bytes | None
     response_body: bytes | None
     error: str | None
+    replay_id: str | None
+    delivery_created_at: datetime
 
     @property
     def succeeded(self) -> bool:

@@ -157,8 +157,17 @@ class EndpointDisabled(Fact, frozen=True, kw_only=True):
     reason: Annotated[str, msgspec.Meta(examples=["The endpoint answered 410 Gone."])]
 
 
+class EndpointFailing(Fact, frozen=True, kw_only=True):
+    """Attempts in a row have failed at an endpoint; after five over at least a minute it is disabled."""
+
+    TYPE = "endpoint.failing"
+    endpoint_id: EndpointId
+    failures: Annotated[int, msgspec.Meta(description="How many attempts in a row failed", examples=[2])]
+    last: Annotated[str, msgspec.Meta(description="What the last one came to", examples=["status 500"])]
+
+
 # What Temula tells of its own work; an endpoint has to name it.
-OPERATIONAL_FACTS: tuple[type[Fact], ...] = (EndpointDisabled,)
+OPERATIONAL_FACTS: tuple[type[Fact], ...] = (EndpointDisabled, EndpointFailing)
 OPERATIONAL = frozenset(kind.TYPE for kind in OPERATIONAL_FACTS)
 
 

@@ -69,7 +69,7 @@ def delivery_view(d: Delivery) -> DeliveryView:
         d.type,
         d.state,
         d.attempts,
-        d.replay,
+        d.replay_id,
         d.next_attempt_at,
         d.created_at,
         d.finished_at,

@@ -9,13 +9,13 @@ from temula.kernel.pages import Page, Window, page
 from temula.outbound.webhooks import store
 from temula.outbound.webhooks.errors import NoSuchDelivery
 from temula.outbound.webhooks.model import (
+    BULK,
     TOPIC,
     Attempt,
     Delivery,
     Latest,
     envelope,
 )
-from temula.outbound.webhooks.service.endpoints import locked
 
 
 async def deliveries(uow: UnitOfWork, window: Window, *, endpoint_id: str | None = None) -> Page[Delivery]:
@@ -41,9 +41,12 @@ async def log_of(uow: UnitOfWork, delivery_id: str) -> tuple[Delivery, bytes, li
 async def replay(uow: UnitOfWork, delivery_id: str) -> Delivery:
     """Send a message again to the same endpoint: same id, new attempts, signed anew."""
     original = await delivery(uow, delivery_id)
-    await locked(uow, original.endpoint_id)  # two replays at once count one after the other
     identifier = DELIVERY.new(uow.now)
-    await store.replay(uow, original.id, identifier)
+    wanted = store.Wanted(
+        uow.organization_id, identifier, original.endpoint_id, original.message_id, original.type, BULK,
+        replay_id=original.id,
+    )  # fmt: skip
+    await store.add_deliveries(uow, [wanted])
     uow.ring(TOPIC)
     uow.audit("webhook_delivery.replay", original.id, {"as": identifier})
     return await delivery(uow, identifier)

@@ -114,7 +114,7 @@ class Endpoints:
         self._checks.url(endpoint.url)
         message_id, delivery_id = MESSAGE.new(uow.now), DELIVERY.new(uow.now)
         await store.add_test_message(uow, message_id, type_, stringify({**example, TEST_MARK: True}))
-        wanted = store.Wanted(uow.organization_id, delivery_id, endpoint.id, message_id, type_, now=True)
+        wanted = store.Wanted(uow.organization_id, delivery_id, endpoint.id, message_id, type_)
         await store.add_deliveries(uow, [wanted])
         uow.ring(TOPIC)
         uow.audit("webhook_endpoint.test", endpoint.id, {"type": type_, "message": message_id})

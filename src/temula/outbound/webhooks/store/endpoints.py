@@ -9,6 +9,7 @@ from temula.kernel.sealing import sealed
 from temula.kernel.sql import Statement, columns
 from temula.outbound.webhooks.model import (
     Endpoint,
+    Health,
     Subscription,
 )
 
@@ -48,9 +49,8 @@ UPDATE webhook_endpoints SET deleted_at = $3, updated_at = $3, headers = NULL, p
 WHERE organization_id = $1 AND id = $2 AND deleted_at IS NULL
 """)
 DROP_WAITING = Statement("DELETE FROM webhook_deliveries WHERE organization_id = $1 AND endpoint_id = $2")
-CLEAR_FAILURES = Statement("""
-UPDATE webhook_endpoints SET failures = 0, failing_since = NULL
-WHERE organization_id = $1 AND id = $2 AND failures > 0
+NOTE_HEALTH = Statement("""
+UPDATE webhook_endpoints SET failures = $3, failing_since = $4 WHERE organization_id = $1 AND id = $2
 """)
 DISABLED = Statement("""
 SELECT count(*) FROM webhook_endpoints WHERE organization_id = $1 AND state = 'disabled' AND deleted_at IS NULL
@@ -112,9 +112,9 @@ async def drop_waiting(uow: UnitOfWork, endpoint_id: str) -> int:
     return await uow.run(DROP_WAITING, uow.organization_id, endpoint_id)
 
 
-async def clear_failures(uow: UnitOfWork, endpoint_id: str) -> None:
-    """Note that the endpoint has succeeded."""
-    await uow.run(CLEAR_FAILURES, uow.organization_id, endpoint_id)
+async def note_health(uow: UnitOfWork, endpoint_id: str, health: Health) -> None:
+    """Note how many attempts in a row have failed. That is no change of the endpoint: `updated_at` stays."""
+    await uow.run(NOTE_HEALTH, uow.organization_id, endpoint_id, health.failures, health.since)
 
 
 async def disabled(uow: UnitOfWork) -> int:
