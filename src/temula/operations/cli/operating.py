@@ -38,7 +38,6 @@ def register(app: typer.Typer) -> None:
         ),
         ("jobs", "Background jobs.", {"dead": jobs_dead, "retry": jobs_retry}),
         ("audit", "The audit log.", {"verify": audit_verify}),
-        ("webhooks", "What goes out.", listening.WEBHOOKS),
     )
     for name, text, commands in groups:
         group = typer.Typer(help=text, no_args_is_help=True)
