@@ -157,5 +157,6 @@ def _print(title: str, costs: dict[str, Cost]) -> None:
     ours = costs["kernel/http"]
     print(f"{title}, median of {ROUNDS}:")
     for name, cost in costs.items():
-        against = "" if cost is ours else f"; ours is {ours.rate / cost.rate:.2f} of its rate"
+        cpu, rate = cost.cpu_us / ours.cpu_us, ours.rate / cost.rate
+        against = "" if cost is ours else f"; ours makes {cpu:.2f} times its POSTs a CPU second, {rate:.2f} of its rate"
         print(f"  {name:15} {cost.cpu_us:6.1f} us CPU, {cost.rate:8,.0f}/s{against}")
