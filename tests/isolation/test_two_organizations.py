@@ -65,7 +65,8 @@ async def rows_of(owner: asyncpg.Connection, organization_id: str) -> dict[str, 
     """A digest of all rows of an organization, table by table; jobs and queues move by themselves."""
     tables = await owner.fetch(
         "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'organization_id' "
-        "WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND c.relname NOT IN ('jobs', 'webhook_queues')"
+        "WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace "
+        "AND c.relname NOT IN ('jobs', 'webhook_queues')"
     )
     digest = "SELECT md5(coalesce(string_agg((to_jsonb(t) - 'last_used_at')::text, '' ORDER BY t::text), '')) "
     return {
