@@ -7,7 +7,7 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import NamedTuple
 
-from conformance.receiver import PATIENCE, Answer, Mailbox, Receiver
+from conformance.receiver import Answer, Mailbox, Receiver
 from conformance.sender import Endpoint, NotOffered, Refused, Sender
 
 AT_ONCE = 12
@@ -106,10 +106,10 @@ class Kit:
             await self.sender.publish(endpoint)
             require(await box.has(number), "the sender delivers nothing any more, not even to a new endpoint")
 
-    async def until(self, met: Callable[[], Awaitable[object]], otherwise: str, patience: float = PATIENCE) -> None:
+    async def until(self, met: Callable[[], Awaitable[object]], otherwise: str) -> None:
         """Wait for what the sender tells of; fail if it does not come."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(self.sender.promises.patience):
                 while not await met():  # noqa: ASYNC110 - only by asking do we hear of it
                     await asyncio.sleep(0.05)
                 return
@@ -125,7 +125,7 @@ class Kit:
 async def run(sender: Sender, wanted: Iterable[Check], told: Callable[[Result], None]) -> list[Result]:
     """Run checks against a started sender: first those that bear company, then the others one by one."""
     chosen = list(wanted)
-    async with Receiver() as receiver:
+    async with Receiver(patience=sender.promises.patience) as receiver:
         room = asyncio.Semaphore(AT_ONCE)
 
         async def one(check: Check) -> Result:

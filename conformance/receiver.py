@@ -70,8 +70,9 @@ class Visit:
 class Mailbox:
     """One endpoint's side of the receiver. `answers` are given one by one; when they are used up, `otherwise` is."""
 
-    def __init__(self, url: str, answers: Sequence[Answer], otherwise: Answer) -> None:
+    def __init__(self, url: str, answers: Sequence[Answer], otherwise: Answer, patience: float) -> None:
         self.url = url
+        self._patience = patience
         self.answers = list(answers)
         self.otherwise = otherwise
         self.arrivals: list[Arrival] = []
@@ -91,16 +92,16 @@ class Mailbox:
             self.ended.append(time.monotonic())
             self._more.set()
 
-    async def until(self, met: Callable[[], bool], patience: float = PATIENCE) -> bool:
+    async def until(self, met: Callable[[], bool], patience: float | None = None) -> bool:
         """Wait for what arrivals bring about; tell whether it came in time."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(patience or self._patience):
                 while not met():
                     self._more.clear()
                     await self._more.wait()
         return met()
 
-    async def has(self, number: int, patience: float = PATIENCE) -> bool:
+    async def has(self, number: int, patience: float | None = None) -> bool:
         """Wait for a number of requests."""
         return await self.until(lambda: len(self.arrivals) >= number, patience)
 
@@ -108,7 +109,8 @@ class Mailbox:
 class Receiver:
     """Listens on loopback, at any port unless one is given; each mailbox has a path of its own."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, patience: float = PATIENCE) -> None:
+        self._patience = patience
         self._boxes: dict[str, Mailbox] = {}
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
@@ -131,7 +133,7 @@ class Receiver:
     def box(self, *answers: Answer, otherwise: Answer | None = None) -> Mailbox:
         """Give a new mailbox."""
         path = f"/{uuid4().hex}"
-        box = Mailbox(f"http://127.0.0.1:{self.port}{path}", answers, otherwise or status(204))
+        box = Mailbox(f"http://127.0.0.1:{self.port}{path}", answers, otherwise or status(204), self._patience)
         self._boxes[path] = box
         return box
 

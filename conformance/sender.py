@@ -48,7 +48,8 @@ class Promises(NamedTuple):
 
     `waits` are those before attempt 2, 3...; `jitter` is the largest part of a wait that is added to it. After
     `disable_after` failures in a row, over at least `disable_over`, an endpoint is disabled. `lease` is how long what a
-    worker held when it was killed may lie, and `port` one that names may be dialled at.
+    worker held when it was killed may lie, `port` one that names may be dialled at,
+    and `patience` the seconds of the wall's time after which what should have come is not waited for any longer.
     """
 
     waits: Sequence[float]
@@ -59,6 +60,7 @@ class Promises(NamedTuple):
     overlap: float
     lease: float
     port: int = 443
+    patience: float = 20.0
 
 
 class Sender:

@@ -26,6 +26,7 @@ from temula.kernel import settings
 from temula.kernel.clock import rfc3339
 from temula.kernel.crypto import new_ring
 from temula.kernel.http import Http
+from temula.kernel.stringify import stringify
 from temula.kernel.tenancy import system
 from temula.operations import calling, migrations, running, wiring
 from temula.operations.configuration import configure
@@ -171,6 +172,15 @@ class Temula(Sender):
                 await self._api.post(f"/webhooks/deliveries/{delivery['id']}/replay")
                 return
         raise Refused("the delivery is not in the log")
+
+    async def pull(self, endpoint: Endpoint) -> list[bytes]:
+        """Read all messages about the event."""
+        found, cursor, more = [], "", True
+        while more:
+            page = await self._api.get(f"/webhooks/messages?types=event.updated&limit=100{cursor}")
+            found += [stringify(one) for one in page["data"] if one["data"]["event_id"] == endpoint.topic]
+            cursor, more = f"&after={page['next_cursor']}", page["has_more"]
+        return found
 
     async def kill(self) -> None:
         """Kill the worker."""

@@ -13,7 +13,7 @@ def _missing(subscribed: Subscribed, markers: list[Marker]) -> int:
 
 
 async def _all_arrive(kit: Kit, subscribed: Subscribed, markers: list[Marker]) -> None:
-    if not await subscribed.box.until(lambda: _missing(subscribed, markers) == 0, 10):
+    if not await subscribed.box.until(lambda: _missing(subscribed, markers) == 0, kit.sender.promises.patience / 2):
         await kit.sender.pass_time(kit.sender.promises.lease)
     arrived = await subscribed.box.until(lambda: _missing(subscribed, markers) == 0)
     require(arrived, f"{_missing(subscribed, markers)} of {len(markers)} messages are lost")
