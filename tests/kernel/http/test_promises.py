@@ -218,3 +218,11 @@ def test_stored_is_the_beginning() -> None:
     for length in range(4, 16):
         cut = Response(200, [], b"tail " + secret[:length].encode(), True, 0.1, "1.1.1.1")
         assert scrubbed(cut, (secret,)).body == b"tail [redacted]"
+
+
+def test_one_signature_of_two_is_a_secret_too() -> None:
+    """While a secret is rotated the header has two; a receiver may repeat the one that it used."""
+    first, second = "K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=", "9kSGGSIW1wrXkVvMmSZEYsBcpqTwsVmZZqYMw2XrAzI="
+    body = f"I computed {second}, you sent v1,{second}; Bearer is no secret".encode()
+    stored = scrubbed(Response(401, [], body, False, 0.1, "1.1.1.1"), (f"v1,{first} v1,{second}", "Bearer x"))
+    assert stored.body == b"I computed [redacted], you sent v1,[redacted]; Bearer is no secret"
