@@ -55,6 +55,14 @@ async def test_what_costs_nothing_is_confirmed_at_once(temula: Running, tenant: 
     assert (made["attendees"][0]["name"], made["attendees"][0]["email"]) == ("Aisyah", "a@example.org")
 
 
+async def test_a_total_has_a_limit(temula: Running, tenant: Tenant) -> None:
+    """Prices that add up to more than a JSON number carries are refused before anything is held."""
+    sale = await temula.sale(tenant, prices=(2**53 - 1,))
+    refused = await tenant.api.call("POST", "/registrations", order(sale, "ali", "bala"))
+    assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, "/attendees")
+    assert (await tenant.api.get(f"/ticket-types/{sale.types[0]['id']}"))["taken"] == 0
+
+
 async def test_tickets_are_refused_by_name(temula: Running, tenant: Tenant) -> None:
     """Sold out, not on sale yet or any more, not published, not of this event, not there."""
     api, sale = tenant.api, await temula.sale(tenant, prices=(0, 0), quota=1)
