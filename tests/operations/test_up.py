@@ -5,6 +5,8 @@ import signal
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from temula.operations.embedded import leftovers
 from tests.operations.processes import lives, until
 
@@ -49,6 +51,24 @@ async def test_killed(programs, folder, port):
     await second.line("Home page")
     assert ready(port)
     assert not any(lives(number) for number in children.values())
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"PORT": "0"}, "Invalid value for"),
+        ({"PORT": "99999"}, "Invalid value for"),
+        ({"TEMULA_SERVER_HOST": "192.0.2.1"}, "look at TEMULA_SERVER_HOST"),
+        ({"TEMULA_DATA_DIR": "/proc/none"}, "set TEMULA_DATA_DIR to a folder that can be written"),
+    ],
+)
+async def test_where_it_cannot_be(programs, folder, port, environ, says):
+    """An address or a folder that cannot be had is refused before anything is started, with what to set instead."""
+    up = await programs.temula(*QUIETLY, **{**where(folder, port), **environ})
+    code, said = await up.rest()
+    assert code == 2
+    assert says in said
+    assert "Traceback" not in said
 
 
 async def test_second_on_one_folder(programs, folder, port):
