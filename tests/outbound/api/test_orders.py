@@ -42,7 +42,9 @@ async def test_a_registration_is_held_and_paid(temula: Running, tenant: Tenant) 
     assert (payment["state"], payment["captured"], payment["refunded"]) == ("succeeded", 10000, 0)
     (transaction,) = payment["transactions"]
     assert (transaction["state"], transaction["amount"], transaction["currency"]) == ("succeeded", 10000, "MYR")
-    assert [one["id"] for one in await tenant.api.every(f"/payments?registration_id={done['id']}")] == [payment["id"]]
+    (listed,) = await tenant.api.every(f"/payments?registration_id={done['id']}")
+    assert payment == {**listed, "attempts": payment["attempts"], "transactions": [transaction]}
+    assert done["payment"] == {**listed, "attempts": payment["attempts"]}
     assert await tenant.api.every("/payments?registration_id=reg_x") == []
 
 
