@@ -26,7 +26,6 @@ DEADLINE = 15.0
 READ_CAP, STORED_CAP = 65536, 16384
 GONE = 410
 OVERLAP = timedelta(hours=24)
-TIMESTAMP_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 
 class EndpointState(StrEnum):
