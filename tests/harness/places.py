@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,4 +16,17 @@ def open_folder() -> Iterator[Path]:
     try:
         yield place
     finally:
-        shutil.rmtree(place)
+        _remove(place)
+
+
+def _remove(place: Path) -> None:
+    """What was killed may write for another moment."""
+    patience = time.monotonic() + 10
+    while True:
+        try:
+            shutil.rmtree(place)
+            return
+        except OSError:
+            if time.monotonic() > patience:
+                raise
+            time.sleep(0.05)

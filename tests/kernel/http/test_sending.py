@@ -158,6 +158,8 @@ async def test_one_log_line_without_secrets() -> None:
         async with Http() as http:
             with pytest.raises(HttpError) as error:
                 await http.send(request, policy=None, secrets=[secret])
+    # What the run's Temula sends meanwhile is logged too.
+    logs, failed = ([line for line in lines if "[redacted]" in str(line.get("path"))] for lines in (logs, failed))
     assert [line.pop("ms") >= 0 for line in logs + failed] == [True, True]
     common = {"event": "http.sent", "method": "POST", "host": "127.0.0.1", "path": "/hooks/[redacted]/x"}
     assert logs == [common | {"status": 200, "bytes": 14, "log_level": "info"}]
