@@ -25,8 +25,9 @@ def _remove(place: Path) -> None:
     while True:
         try:
             shutil.rmtree(place)
-            return
         except OSError:
             if time.monotonic() > patience:
                 raise
             time.sleep(0.05)
+        else:
+            return
