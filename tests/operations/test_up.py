@@ -1,9 +1,12 @@
 """`temula up` as a process: one for each folder, and whatever happened to the last one, the next one comes up."""
 
+import json
 import os
 import signal
 import urllib.request
 from pathlib import Path
+
+import pytest
 
 from temula.operations.embedded import leftovers
 from tests.operations.processes import lives, until
@@ -37,6 +40,30 @@ async def test_up_and_down(programs, folder, port):
     assert not any(lives(number) for number in children.values())
     assert leftovers.servers(folder / "postgres" / "data") == []
     assert [path.name for path in (folder / "run").iterdir()] == ["lock"]
+    logged = [line for name in children for line in (folder / "log" / f"{name}.log").read_text().splitlines()]
+    assert all(isinstance(json.loads(line), dict) for line in logged)
+
+
+async def test_logs_are_json(programs):
+    """What our processes log is one JSON object a line, and so are the warnings of libraries with their tracebacks."""
+    program = await programs.python("""
+        import logging
+        import structlog
+        from temula.operations import running
+        running.log_as_json()
+        structlog.get_logger().info("ours", path="/x")
+        try:
+            raise ValueError("two\\nlines")
+        except ValueError:
+            logging.getLogger("library").exception("theirs")
+        logging.getLogger("library").info("chatter")
+    """)
+    code, said = await program.rest()
+    assert code == 0
+    ours, theirs = [json.loads(line) for line in said.splitlines()]
+    assert (ours["event"], ours["level"], ours["path"]) == ("ours", "info", "/x")
+    assert (theirs["event"], theirs["level"], theirs["logger"]) == ("theirs", "error", "library")
+    assert "ValueError: two" in theirs["exception"]
 
 
 async def test_killed(programs, folder, port):
@@ -49,6 +76,24 @@ async def test_killed(programs, folder, port):
     await second.line("Home page")
     assert ready(port)
     assert not any(lives(number) for number in children.values())
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"PORT": "0"}, "Invalid value for"),
+        ({"PORT": "99999"}, "Invalid value for"),
+        ({"TEMULA_SERVER_HOST": "192.0.2.1"}, "look at TEMULA_SERVER_HOST"),
+        ({"TEMULA_DATA_DIR": "/proc/none"}, "set TEMULA_DATA_DIR to a folder that can be written"),
+    ],
+)
+async def test_where_it_cannot_be(programs, folder, port, environ, says):
+    """An address or a folder that cannot be had is refused before anything is started, with what to set instead."""
+    up = await programs.temula(*QUIETLY, **{**where(folder, port), **environ})
+    code, said = await up.rest()
+    assert code == 2
+    assert says in said
+    assert "Traceback" not in said
 
 
 async def test_second_on_one_folder(programs, folder, port):

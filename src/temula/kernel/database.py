@@ -17,6 +17,7 @@ import structlog
 from temula.kernel import audit, facts, jobs
 from temula.kernel.bell import Bell
 from temula.kernel.clock import Clock, SystemClock
+from temula.kernel.durability import require_durable, require_tables
 from temula.kernel.errors import Conflict, DatabaseAway, Unavailable
 from temula.kernel.ids import ORGANIZATION, OrganizationId
 from temula.kernel.sql import Statement
@@ -126,17 +127,27 @@ class Database:
         self.bell = Bell(dsn)
 
     async def open(self) -> None:
-        """Connect; the pool fills as it is used."""
-        self._pool = await asyncpg.create_pool(
-            self._dsn,
-            min_size=1,
-            max_size=self._size,
-            init=_prepare_connection,
-            reset=_keep_connection,
-            server_settings={**SESSION, "role": "temula_app"},
-            command_timeout=30,
-            max_inactive_connection_lifetime=120,
-        )
+        """Connect; the pool fills as it is used. Raises `Misconfigured` for a server that cannot be relied on."""
+        try:
+            self._pool = await asyncpg.create_pool(
+                self._dsn,
+                min_size=1,
+                max_size=self._size,
+                init=_prepare_connection,
+                reset=_keep_connection,
+                server_settings={**SESSION, "role": "temula_app"},
+                command_timeout=30,
+                max_inactive_connection_lifetime=120,
+            )
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+            raise Unavailable(f"The database does not let us in ({error}): look at TEMULA_DATABASE_URL.") from None
+        try:
+            async with self._pool.acquire() as connection:
+                await require_durable(connection)
+                await require_tables(connection)
+        except BaseException:
+            await self.close()
+            raise
         await self.bell.open()
 
     async def close(self) -> None:

@@ -6,7 +6,7 @@
 import os
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple, TypeVar
 
@@ -37,6 +37,16 @@ class Source:
     def __init__(self, environ: Mapping[str, str], table: Mapping[str, object]) -> None:
         self._environ = environ
         self._table = table
+
+    def require_known(self, parts: Sequence[type[Part]]) -> None:
+        """Refuse what no part has, in the file or under a part's name in the environment: a typo changes nothing."""
+        sections = {part.SECTION for part in parts}
+        unknown = [f"[{name}] in the settings file" for name in self._table if name not in sections]
+        for part in parts:
+            fields = {_variable(part, field) for field in part.__struct_fields__}
+            unknown += [name for name in self._environ if name.startswith(_variable(part, "")) and name not in fields]
+        if unknown:
+            raise Misconfigured(f"There is no setting {', '.join(sorted(unknown))}; `temula settings` lists them.")
 
     def read(self, part: type[P]) -> P:
         """Read one part; raises `Misconfigured` that names the setting, never its value."""

@@ -80,7 +80,7 @@ def build(house: House) -> Litestar:
     ]
     return Litestar(
         handlers, middleware=[RequestIds], exception_handlers=HANDLERS, openapi_config=documentation.CONFIG,
-        request_max_body_size=LARGEST_BODY, lifespan=[_noting_use(house)], debug=False,
+        request_max_body_size=LARGEST_BODY, lifespan=[_noting_use(house)], debug=False, logging_config=None,
     )  # fmt: skip
 
 

@@ -6,7 +6,14 @@ from typing import NamedTuple
 from temula.kernel import settings
 from temula.kernel.crypto import FileKeyRing, KeyRing, load
 from temula.kernel.errors import Misconfigured
-from temula.operations.settings import DatabaseSettings, DataSettings, KeySettings, ProviderSettings, ServerSettings
+from temula.operations.settings import (
+    PARTS,
+    DatabaseSettings,
+    DataSettings,
+    KeySettings,
+    ProviderSettings,
+    ServerSettings,
+)
 
 DATABASE_URL_FILE = "run/database-url"
 
@@ -24,6 +31,7 @@ class Configuration(NamedTuple):
 def configure(source: settings.Source | None = None) -> Configuration:
     """Read all settings."""
     source = source or settings.load()
+    source.require_known(PARTS)
     return Configuration(
         source.read(DatabaseSettings), source.read(ServerSettings), source.read(KeySettings),
         source.read(DataSettings), source.read(ProviderSettings),

@@ -16,7 +16,10 @@ def held(file: Path, taken: str) -> Iterator[None]:
         file.parent.mkdir(parents=True, exist_ok=True)
         lock = file.open("a+")
     except OSError as error:
-        raise Misconfigured(f"{file} cannot be written ({error.strerror}): start as the user who owns it.") from None
+        raise Misconfigured(
+            f"{file} cannot be written ({error.strerror}): start as the user who owns it, or set TEMULA_DATA_DIR to a "
+            "folder that can be written."
+        ) from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

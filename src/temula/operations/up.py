@@ -1,6 +1,7 @@
 """`temula up`: PostgreSQL, migrations, the sandbox and every process, in one supervised tree."""
 
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -177,10 +178,18 @@ def _require_free_port(server: ServerSettings) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((server.host, server.port))
+        except socket.gaierror as error:
+            raise _no_address(server, error) from None
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise _no_address(server, error) from None
             raise Misconfigured(
                 f"Port {server.port} cannot be used ({error.strerror}); choose another one: make run PORT=9090"
             ) from None
+
+
+def _no_address(server: ServerSettings, error: OSError) -> Misconfigured:
+    return Misconfigured(f"{server.host} is no address of this machine ({error.strerror}); look at TEMULA_SERVER_HOST.")
 
 
 def _free_port(first: int, folder: Path) -> int:

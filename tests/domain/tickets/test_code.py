@@ -29,7 +29,6 @@ from temula.domain.tickets.model.code import (
     encode,
     generate_key,
     product_hint,
-    whole_minutes,
 )
 from temula.kernel.clock import rfc3339
 from temula.kernel.ids import EVENT, ORGANIZATION, TICKET, TICKET_TYPE, InvalidId, TicketId
@@ -324,13 +323,6 @@ def test_the_window_is_half_open_and_widened_by_the_skew() -> None:
         *(True, False, True)
     ]
     assert CODE.valid_at(datetime(1999, 1, 1, tzinfo=UTC))
-
-
-def test_a_window_is_rounded_outwards_to_minutes() -> None:
-    start, end = NOW + timedelta(seconds=59), NOW + timedelta(minutes=5, microseconds=1)
-    assert whole_minutes(start, end) == (NOW, NOW + timedelta(minutes=6))
-    assert whole_minutes(NOW, NOW) == (NOW, NOW)
-    assert whole_minutes(None, None) == (None, None)
 
 
 def test_the_hint_fits_its_ticket_type() -> None:

@@ -79,6 +79,21 @@ async def test_an_organization_is_changed(operator: Operator) -> None:
     assert "is not one of" in await operator.run(*change, "--plan", "gold", fails=True)
 
 
+async def test_features_are_switched(operator: Operator) -> None:
+    """A feature is switched on and off by its name; the others stay as they were."""
+    change = ("organizations", "change", operator.live.organization_id)
+    assert "features: polls, qa" in await operator.run(*change, "--feature", "qa", "--feature", "polls")
+    assert "features: polls\n" in await operator.run(*change, "--without-feature", "qa")
+    assert "A feature is named" in await operator.run(*change, "--feature", "Q and A", fails=True)
+    assert "features: polls\n" in await operator.run(*change, "--plan", "starter")
+
+
+async def test_tables_show_whole_ids(operator: Operator) -> None:
+    """Ids can be copied out of a table on a narrow terminal too."""
+    operator.environ["COLUMNS"] = "60"
+    assert operator.live.organization_id in await operator.run("organizations", "list")
+
+
 async def test_parked_callbacks(operator: Operator) -> None:
     """Parked callbacks are seen with the reason, and are processed once more when that is asked for."""
     database, mine = operator.house.database, operator.live.organization_id

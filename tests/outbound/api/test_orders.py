@@ -42,7 +42,9 @@ async def test_a_registration_is_held_and_paid(temula: Running, tenant: Tenant) 
     assert (payment["state"], payment["captured"], payment["refunded"]) == ("succeeded", 10000, 0)
     (transaction,) = payment["transactions"]
     assert (transaction["state"], transaction["amount"], transaction["currency"]) == ("succeeded", 10000, "MYR")
-    assert [one["id"] for one in await tenant.api.every(f"/payments?registration_id={done['id']}")] == [payment["id"]]
+    (listed,) = await tenant.api.every(f"/payments?registration_id={done['id']}")
+    assert payment == {**listed, "attempts": payment["attempts"], "transactions": [transaction]}
+    assert done["payment"] == {**listed, "attempts": payment["attempts"]}
     assert await tenant.api.every("/payments?registration_id=reg_x") == []
 
 
@@ -53,6 +55,14 @@ async def test_what_costs_nothing_is_confirmed_at_once(temula: Running, tenant: 
     made = await tenant.api.post("/registrations", {**order(sale), "attendees": seats})
     assert (made["state"], made["payment"], made["hold_expires_at"]) == ("confirmed", None, None)
     assert (made["attendees"][0]["name"], made["attendees"][0]["email"]) == ("Aisyah", "a@example.org")
+
+
+async def test_a_total_has_a_limit(temula: Running, tenant: Tenant) -> None:
+    """Prices that add up to more than a JSON number carries are refused before anything is held."""
+    sale = await temula.sale(tenant, prices=(2**53 - 1,))
+    refused = await tenant.api.call("POST", "/registrations", order(sale, "ali", "bala"))
+    assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, "/attendees")
+    assert (await tenant.api.get(f"/ticket-types/{sale.types[0]['id']}"))["taken"] == 0
 
 
 async def test_tickets_are_refused_by_name(temula: Running, tenant: Tenant) -> None:

@@ -1,10 +1,13 @@
 """Organizations, their plans and their people."""
 
+import re
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
 import msgspec
 
+from temula.kernel.errors import InvalidInput
 from temula.kernel.ids import MemberId, OrganizationId, TeamId
 
 PLATFORM = OrganizationId("org_00000000000000000000000000")
@@ -55,6 +58,9 @@ ABILITIES: dict[Role, frozenset[str]] = {
 }  # fmt: skip
 
 
+_FEATURE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
 class Organization(msgspec.Struct, frozen=True):
     """A tenant. A sandbox organization is its own tenant, twin of a live one."""
 
@@ -72,6 +78,13 @@ class Organization(msgspec.Struct, frozen=True):
     def has_api(self) -> bool:
         """Whether the plan includes API access."""
         return self.plan in PLANS_WITH_API
+
+    def toggled(self, on: Iterable[str], off: Iterable[str]) -> "Organization":
+        """Give the organization with features switched on and off."""
+        for name in (*on, *off):
+            if not _FEATURE.fullmatch(name):
+                raise InvalidInput("A feature is named in lower-case letters, digits and underscores, up to 64.")
+        return msgspec.structs.replace(self, features=sorted({*self.features, *on} - {*off}))
 
     @property
     def rate(self) -> int:

@@ -9,7 +9,7 @@ import structlog
 
 from temula.domain.connections.model import Connection
 from temula.domain.events import service as events
-from temula.domain.events.model import require_text
+from temula.domain.events.model import require_money, require_text
 from temula.domain.payments import service as payments
 from temula.domain.payments.facts import PaymentEnded, PaymentSucceeded, RefundFailed, RefundSucceeded
 from temula.domain.payments.model import Attempt, Payment, Refund
@@ -61,12 +61,12 @@ async def register(uow: UnitOfWork, event_id: str, buyer: Buyer, seats: list[Sea
     """Take tickets for attendees and hold them; a registration that costs nothing is confirmed at once."""
     check_wish(buyer, seats)
     event, types = await events.take(uow, event_id, Counter(seat.ticket_type_id for seat in seats))
-    total = sum(types[seat.ticket_type_id].price for seat in seats)
+    total = require_money(sum(types[seat.ticket_type_id].price for seat in seats), event.currency, "/attendees").minor
     free = total == 0
     registration = Registration(
         uow.organization_id, REGISTRATION.new(uow.now), event.id, buyer.name, buyer.email,
-        State.CONFIRMED if free else State.PENDING, Money(total, event.currency).minor, event.currency,
-        None if free else uow.now + HOLD, None, uow.now, uow.now,
+        State.CONFIRMED if free else State.PENDING, total, event.currency, None if free else uow.now + HOLD, None,
+        uow.now, uow.now,
     )  # fmt: skip
     attendees = [
         Attendee(

@@ -86,10 +86,13 @@ def organizations_change(
                           "then receives the money"),
     ] = None,
     requests_per_minute: Annotated[
-        int | None, typer.Option(min=0, help="API requests a minute for each token; 0: what the plan gives")
+        int | None,
+        typer.Option(min=0, max=1_000_000, help="API requests a minute for each token; 0: what the plan gives"),
     ] = None,
+    feature: Annotated[list[str] | None, typer.Option(help="Switch a feature on; may be repeated")] = None,
+    without_feature: Annotated[list[str] | None, typer.Option(help="Switch a feature off; may be repeated")] = None,
 ) -> None:  # fmt: skip
-    """Change an organization's plan, its rate, or whether the platform's account may take its payments."""
+    """Change an organization's plan, its rate, its features, or whether the platform's account takes its payments."""
     import msgspec
 
     from temula.domain.organizations import service
@@ -106,12 +109,14 @@ def organizations_change(
     async def work(house: "House") -> Organization:
         async with house.database.unit(actor_of(organization)) as uow:
             changed = msgspec.structs.replace(await service.current(uow), **asked)
+            changed = changed.toggled(feature or (), without_feature or ())
             await service.change(uow, changed)
         return changed
 
     now = in_house(work)
     fallback = "may" if now.may_use_platform_payments else "may not"
     typer.echo(f"{now.name}: plan {now.plan}, {now.rate} requests a minute, {fallback} use the platform's account")
+    typer.echo(f"features: {', '.join(now.features) or 'none'}")
 
 
 def organizations_list() -> None:
@@ -127,7 +132,9 @@ def tokens_create(
     organization: OrganizationOption,
     name: Annotated[str, typer.Option(help="What it is for")],
     ability: Annotated[list[str], typer.Option(help="resource:action, or * for all; may be repeated")],
-    expires_days: Annotated[int | None, typer.Option(min=1, help="Days that it counts; for good if left out")] = None,
+    expires_days: Annotated[
+        int | None, typer.Option(min=1, max=36500, help="Days that it counts; for good if left out")
+    ] = None,
 ) -> None:
     """Create an API token; it is shown this once."""
     from datetime import timedelta

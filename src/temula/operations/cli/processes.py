@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def up(
     *,
-    port: Annotated[int | None, typer.Option(help="Port of the API", envvar="PORT")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the API", envvar="PORT")] = None,
     sandbox: Annotated[bool, typer.Option(help="Prepare the sandbox organization and its Stripe stand-in")] = True,
 ) -> None:
     """Start everything: database, API, worker, scheduler and the sandbox. Ctrl-C stops it."""

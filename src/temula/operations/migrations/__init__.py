@@ -7,6 +7,7 @@ from typing import NamedTuple
 import asyncpg
 import structlog
 
+from temula.kernel.durability import require_durable
 from temula.kernel.errors import Misconfigured, Unavailable
 from temula.operations.restoring import refuse_restored
 
@@ -16,7 +17,6 @@ HERE = Path(__file__).parent
 LOCK = 7_323_985_211  # any constant: all runners of one database must share it
 APP, CROSSING = "temula_app", "temula_crossing"
 OLDEST = 150000
-DURABILITY = ("fsync", "full_page_writes", "synchronous_commit")
 
 
 class Migration(NamedTuple):
@@ -66,14 +66,7 @@ async def check_server(connection: "asyncpg.Connection") -> None:
     version = int(await connection.fetchval("SHOW server_version_num"))
     if version < OLDEST:
         raise Misconfigured(f"PostgreSQL 15 or newer is needed; this server is {version // 10000}.")
-    for name in DURABILITY:
-        value = await connection.fetchval("SELECT current_setting($1)", name)
-        # Anything but off waits for the local disk at least (`local`, `remote_write`, `remote_apply`, `on`).
-        if value == "off":
-            raise Misconfigured(
-                f"PostgreSQL has {name} = off: after a crash it would lose sales and check-ins that Temula had "
-                f"acknowledged. Set {name} = on and start again."
-            )
+    await require_durable(connection)
 
 
 async def _missing(connection: "asyncpg.Connection") -> list[Migration]:

@@ -1,6 +1,7 @@
 """Registering with a payment: hold and want (a transaction), ask the provider (none), answer (a transaction)."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from litestar import Response
@@ -22,6 +23,8 @@ from temula.outbound.schemas.registrations import registration_view
 
 log = structlog.get_logger()
 
+LONGEST_URL = 2000
+
 
 class Checkout:
     """What the routes of money need beside the database: connections, connectors, and where buyers come back to."""
@@ -36,7 +39,7 @@ class Checkout:
         self, act: Act, event_id: str, buyer: Buyer, seats: list[Seat], success_url: str | None, cancel_url: str | None
     ) -> Response[Any]:
         """Register, and open the payment if it costs anything."""
-        success, cancel = self._back(success_url, "paid"), self._back(cancel_url, "cancelled")
+        success, cancel = self._back(success_url, cancel_url)
         connection = await self._connection(act)
 
         async def first(uow: UnitOfWork) -> str:
@@ -53,7 +56,7 @@ class Checkout:
         self, act: Act, registration_id: str, success_url: str | None, cancel_url: str | None
     ) -> Response[Any]:
         """Open another attempt at a pending registration's payment."""
-        success, cancel = self._back(success_url, "paid"), self._back(cancel_url, "cancelled")
+        success, cancel = self._back(success_url, cancel_url)
         connection = await self._connection(act)
 
         async def first(uow: UnitOfWork) -> str:
@@ -105,12 +108,27 @@ class Checkout:
         except ProviderError as error:
             log.info("charge.later", attempt=attempt.id, code=error.code)
 
-    def _back(self, url: str | None, outcome: str) -> str:
-        if url is None:
-            return f"{self._public_url}/checkout/{outcome}"
-        if not url.startswith(("https://", "http://")) or len(url) > 2000:
-            raise InvalidInput("success_url and cancel_url must be http(s) addresses.", pointer="/success_url")
-        return url
+    def _back(self, success_url: str | None, cancel_url: str | None) -> tuple[str, str]:
+        success = (
+            f"{self._public_url}/checkout/paid" if success_url is None else _web_address(success_url, "success_url")
+        )
+        if cancel_url is None:
+            return success, f"{self._public_url}/checkout/cancelled"
+        return success, _web_address(cancel_url, "cancel_url")
+
+
+def _web_address(url: str, field: str) -> str:
+    """Refuse what no browser could be sent to; providers refuse it too, but only once the tickets are held."""
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or len(url) > LONGEST_URL or " " in url or not url.isprintable():
+        raise InvalidInput(
+            f"{field} must be an http(s) address of at most {LONGEST_URL} characters.", pointer=f"/{field}"
+        )
+    return url
 
 
 def _shown_as(status: int) -> Any:

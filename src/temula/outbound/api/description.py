@@ -190,8 +190,9 @@ def codes() -> list[tuple[str, int, str, str]]:
     while waiting:
         kind = waiting.pop()
         waiting.extend(kind.__subclasses__())
-        # Errors of the command line never come over HTTP; which of them are imported is chance.
-        if not kind.__module__.startswith(ANSWERED):
+        # Errors of the command line never come over HTTP; which of them are imported is chance. One without a code of
+        # its own, such as a connector's, is answered as what it is a case of.
+        if not kind.__module__.startswith(ANSWERED) or "code" not in vars(kind):
             continue
         status = status_of(kind.__new__(kind))
         found[kind.code] = (kind.code, status, kind.title, (kind.__doc__ or "").strip().splitlines()[0])

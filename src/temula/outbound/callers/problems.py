@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import msgspec
 import structlog
-from litestar import MediaType, Request, Response
+from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from temula.kernel import errors
@@ -187,5 +187,3 @@ HANDLERS: dict[int | type[Exception], Any] = {
     asyncpg.DataError: on_unstorable_text,
     Exception: on_anything_else,
 }
-
-JSON = MediaType.JSON

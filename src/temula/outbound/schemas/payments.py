@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from temula.domain.payments.model import Attempt, Payment, PaymentState, Refund, RefundState, Transaction
 from temula.outbound.schemas.common import Id, Name
@@ -46,7 +46,10 @@ class TransactionView(msgspec.Struct, frozen=True):
 
 
 class PaymentView(msgspec.Struct, frozen=True):
-    """What is owed for a registration; `refunded` counts refunds under way too."""
+    """What is owed for a registration; `refunded` counts refunds under way too.
+
+    A list names no attempts, and only the single payment has its `transactions`.
+    """
 
     id: str
     registration_id: str
@@ -56,10 +59,10 @@ class PaymentView(msgspec.Struct, frozen=True):
     state: PaymentState
     captured: int
     refunded: int
-    attempts: list[AttemptView]
-    transactions: list[TransactionView]
     created_at: datetime
     updated_at: datetime
+    attempts: list[AttemptView] | UnsetType = UNSET
+    transactions: list[TransactionView] | UnsetType = UNSET
 
 
 class PaymentPage(msgspec.Struct, frozen=True):
@@ -115,12 +118,14 @@ def transaction_view(t: Transaction) -> TransactionView:
     return TransactionView(t.id, t.kind, t.state, t.amount, t.currency, t.reference, t.failure, t.at)
 
 
-def payment_view(p: Payment, attempts: list[Attempt], transactions: list[Transaction] | None = None) -> PaymentView:
-    """Show a payment."""
+def payment_view(
+    p: Payment, attempts: list[Attempt] | None = None, transactions: list[Transaction] | None = None
+) -> PaymentView:
+    """Show a payment; what was not looked up is left out, not shown as none."""
     return PaymentView(
-        p.id, p.registration_id, p.event_id, p.amount, p.currency, p.state, p.captured, p.refunded,
-        [attempt_view(one) for one in attempts], [transaction_view(one) for one in transactions or []], p.created_at,
-        p.updated_at,
+        p.id, p.registration_id, p.event_id, p.amount, p.currency, p.state, p.captured, p.refunded, p.created_at,
+        p.updated_at, UNSET if attempts is None else [attempt_view(one) for one in attempts],
+        UNSET if transactions is None else [transaction_view(one) for one in transactions],
     )  # fmt: skip
 
 

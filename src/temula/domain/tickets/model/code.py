@@ -147,14 +147,6 @@ class TicketCode:
         return self.product_hint == product_hint(ticket_type_id)
 
 
-def whole_minutes(start: datetime | None, end: datetime | None) -> tuple[datetime | None, datetime | None]:
-    """A window that a code can carry: rounded outwards, so that nobody is turned away for the seconds."""
-    return (
-        start and _EPOCH + (start - _EPOCH) // _MINUTE * _MINUTE,
-        end and _EPOCH - (_EPOCH - end) // _MINUTE * _MINUTE,
-    )
-
-
 def product_hint(ticket_type_id: TicketTypeId) -> bytes:
     return sha256(ticket_type_id.encode()).digest()[:4]
 

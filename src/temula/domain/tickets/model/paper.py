@@ -69,13 +69,6 @@ def qr_svg(code: str) -> bytes:
     return picture.getvalue()
 
 
-def qr_png(code: str, scale: int = 8) -> bytes:
-    """`scale` is the pixels of one module."""
-    picture = BytesIO()
-    _qr(code).save(picture, kind="png", border=_QUIET, scale=scale)
-    return picture.getvalue()
-
-
 def ticket_pdf(paper: Paper, *, size: Size = "A5", words: Words = ENGLISH, typefaces: Typefaces | None = None) -> bytes:
     faces = typefaces or installed()
     said = _say(paper, words, faces)

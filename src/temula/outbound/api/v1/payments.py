@@ -43,7 +43,7 @@ class Payments(Controller):
 
         async def work(uow: UnitOfWork) -> Any:
             found = await service.listed(uow, window, registration_id=registration_id)
-            return page_of(found, lambda payment: payment_view(payment, []), PaymentPage)
+            return page_of(found, payment_view, PaymentPage)
 
         return await act.read(work)
 

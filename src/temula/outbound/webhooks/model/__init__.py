@@ -60,7 +60,6 @@ from temula.outbound.webhooks.model.shaping import (
     shaped,
 )
 from temula.outbound.webhooks.model.signing import (
-    TIMESTAMP_HEADERS,
     Signer,
     plain_signature,
     signed_headers,
@@ -86,7 +85,6 @@ __all__ = [
     "STEP",
     "STORED_CAP",
     "TEST_MARK",
-    "TIMESTAMP_HEADERS",
     "TOPIC",
     "USUAL",
     "WAITS",

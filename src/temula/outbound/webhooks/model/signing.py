@@ -6,7 +6,6 @@ import hmac
 from collections.abc import Sequence
 from datetime import datetime
 
-TIMESTAMP_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 AGENT = "Temula-Webhooks/1 (+https://github.com/temula/temula)"
 _BLOCK = 64
 _INNER, _OUTER = bytes(n ^ 0x36 for n in range(256)), bytes(n ^ 0x5C for n in range(256))
