@@ -118,7 +118,7 @@ class Temula(Sender):
         """Change the event's description: `event.updated` tells of it."""
         token = uuid4().hex
         await self._api.patch(f"/events/{endpoint.topic}", {"description": f"{token} {text}"})
-        return Marker((token,))
+        return Marker((f'"to":"{token}',))  # the next message tells of it too, as what was before
 
     async def publish_series(self, endpoint: Endpoint) -> list[Marker]:
         """Register somebody for nothing, and cancel: two messages of one registration."""
@@ -147,9 +147,14 @@ class Temula(Sender):
         """Read the log of the delivery whose message has the marker."""
         for delivery in (await self._api.get(f"/webhooks/deliveries?endpoint_id={endpoint.id}&limit=100"))["data"]:
             told = await self._api.get(f"/webhooks/deliveries/{delivery['id']}")
-            if marker.fits(json.dumps(told["message"]).encode()):
+            if marker.fits(stringify(told["message"])):
                 return [Attempt(one["number"], one["status"], one["error"]) for one in told["attempts"]]
         return []
+
+    async def logged(self, endpoint: Endpoint) -> int:
+        """Add up what its deliveries say."""
+        found = (await self._api.get(f"/webhooks/deliveries?endpoint_id={endpoint.id}&limit=100"))["data"]
+        return sum(one["attempts"] for one in found)
 
     async def enabled(self, endpoint: Endpoint) -> bool:
         """Look at its state."""
@@ -168,7 +173,7 @@ class Temula(Sender):
         """Replay the delivery."""
         for delivery in (await self._api.get(f"/webhooks/deliveries?endpoint_id={endpoint.id}&limit=100"))["data"]:
             told = await self._api.get(f"/webhooks/deliveries/{delivery['id']}")
-            if marker.fits(json.dumps(told["message"]).encode()):
+            if marker.fits(stringify(told["message"])):
                 await self._api.post(f"/webhooks/deliveries/{delivery['id']}/replay")
                 return
         raise Refused("the delivery is not in the log")
