@@ -28,7 +28,7 @@ from temula.kernel.crypto import new_ring
 from temula.kernel.http import Http
 from temula.kernel.stringify import stringify
 from temula.kernel.tenancy import system
-from temula.operations import calling, migrations, running, wiring
+from temula.operations import calling, children, migrations, running, wiring
 from temula.operations.configuration import configure
 from temula.operations.embedded import EmbeddedPostgres
 from temula.outbound.callers import service as callers
@@ -225,6 +225,7 @@ class Temula(Sender):
             self._processes[what] = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "conformance.adapters.temula_process", what, str(self._folder / "shared.json"),
                 env={**os.environ, **self._environ}, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=children.tied(signal.SIGKILL),  # none outlives the kit, however that ends
             )  # fmt: skip
         finally:
             log.close()
