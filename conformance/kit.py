@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 
 from conformance.receiver import Answer, Mailbox, Receiver
@@ -80,11 +81,14 @@ class Kit:
         self.sender = sender
         self.receiver = receiver
         self._made: list[Endpoint] = []
+        self._heard: list[Subscribed] = []
 
     async def subscribed(self, *answers: Answer, otherwise: Answer | None = None, ordered: bool = False) -> Subscribed:
         """Make an endpoint whose mailbox answers so."""
         box = self.receiver.box(*answers, otherwise=otherwise)
-        return Subscribed(await self.create(box.url, ordered=ordered), box)
+        made = Subscribed(await self.create(box.url, ordered=ordered), box)
+        self._heard.append(made)
+        return made
 
     async def create(self, url: str, *, ordered: bool = False) -> Endpoint:
         """Make an endpoint at any URL."""
@@ -100,11 +104,18 @@ class Kit:
         return Subscribed(endpoint, box)
 
     async def settled(self) -> None:
-        """Return once the sender has looked for work again, twice: a message of this moment has arrived."""
-        endpoint, box = await self.subscribed()
+        """Return once the sender has looked for work again, twice, and has written down what was answered."""
+        box = self.receiver.box()
+        endpoint = await self.create(box.url)
         for number in (1, 2):
             await self.sender.publish(endpoint)
             require(await box.has(number), "the sender delivers nothing any more, not even to a new endpoint")
+        with suppress(NotOffered):
+            for heard in self._heard:
+                await self.until(partial(self._written, heard), "an attempt that was answered is not in the log")
+
+    async def _written(self, heard: Subscribed) -> bool:
+        return await self.sender.logged(heard.endpoint) >= len(heard.box.ended)
 
     async def until(self, met: Callable[[], Awaitable[object]], otherwise: str) -> None:
         """Wait for what the sender tells of; fail if it does not come."""

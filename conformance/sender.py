@@ -115,6 +115,10 @@ class Sender:
         """List the tries of one message to one endpoint, oldest first."""
         raise NotOffered("a log of attempts")
 
+    async def logged(self, endpoint: Endpoint) -> int:
+        """Count the tries in the log of an endpoint, so that time is not moved before what was tried is written."""
+        raise NotOffered("a count of attempts")
+
     async def enabled(self, endpoint: Endpoint) -> bool:
         """Tell whether the endpoint still gets messages."""
         raise NotOffered("the state of an endpoint")

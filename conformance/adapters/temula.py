@@ -28,7 +28,7 @@ from temula.kernel.crypto import new_ring
 from temula.kernel.http import Http
 from temula.kernel.stringify import stringify
 from temula.kernel.tenancy import system
-from temula.operations import calling, migrations, running, wiring
+from temula.operations import calling, children, migrations, running, wiring
 from temula.operations.configuration import configure
 from temula.operations.embedded import EmbeddedPostgres
 from temula.outbound.callers import service as callers
@@ -118,7 +118,7 @@ class Temula(Sender):
         """Change the event's description: `event.updated` tells of it."""
         token = uuid4().hex
         await self._api.patch(f"/events/{endpoint.topic}", {"description": f"{token} {text}"})
-        return Marker((token,))
+        return Marker((f'"to":"{token}',))  # the next message tells of it too, as what was before
 
     async def publish_series(self, endpoint: Endpoint) -> list[Marker]:
         """Register somebody for nothing, and cancel: two messages of one registration."""
@@ -147,9 +147,14 @@ class Temula(Sender):
         """Read the log of the delivery whose message has the marker."""
         for delivery in (await self._api.get(f"/webhooks/deliveries?endpoint_id={endpoint.id}&limit=100"))["data"]:
             told = await self._api.get(f"/webhooks/deliveries/{delivery['id']}")
-            if marker.fits(json.dumps(told["message"]).encode()):
+            if marker.fits(stringify(told["message"])):
                 return [Attempt(one["number"], one["status"], one["error"]) for one in told["attempts"]]
         return []
+
+    async def logged(self, endpoint: Endpoint) -> int:
+        """Add up what its deliveries say."""
+        found = (await self._api.get(f"/webhooks/deliveries?endpoint_id={endpoint.id}&limit=100"))["data"]
+        return sum(one["attempts"] for one in found)
 
     async def enabled(self, endpoint: Endpoint) -> bool:
         """Look at its state."""
@@ -168,7 +173,7 @@ class Temula(Sender):
         """Replay the delivery."""
         for delivery in (await self._api.get(f"/webhooks/deliveries?endpoint_id={endpoint.id}&limit=100"))["data"]:
             told = await self._api.get(f"/webhooks/deliveries/{delivery['id']}")
-            if marker.fits(json.dumps(told["message"]).encode()):
+            if marker.fits(stringify(told["message"])):
                 await self._api.post(f"/webhooks/deliveries/{delivery['id']}/replay")
                 return
         raise Refused("the delivery is not in the log")
@@ -220,6 +225,7 @@ class Temula(Sender):
             self._processes[what] = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "conformance.adapters.temula_process", what, str(self._folder / "shared.json"),
                 env={**os.environ, **self._environ}, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=children.tied(signal.SIGKILL),  # none outlives the kit, however that ends
             )  # fmt: skip
         finally:
             log.close()

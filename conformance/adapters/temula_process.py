@@ -40,7 +40,7 @@ class Shared:
 
 
 class LedClock(SystemClock):
-    """The system's clock and what the kit has put on top of it; deadlines are of the wall's time and are not moved."""
+    """The system's clock with the lead that the kit gave it; deadlines of requests, which are the loop's, have none."""
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
@@ -48,6 +48,10 @@ class LedClock(SystemClock):
     def now(self) -> datetime:
         """Give the time that it is to be."""
         return datetime.now(UTC) + self._shared.look().lead
+
+    def monotonic(self) -> float:
+        """Give seconds that have passed, those of the lead among them."""
+        return super().monotonic() + self._shared.look().lead.total_seconds()
 
     async def sleep(self, seconds: float) -> None:
         """Sleep until that time; who sleeps is woken when the clock is moved past it."""

@@ -175,7 +175,7 @@ class Honest(Sender):
         if number > len(self.promises.waits):
             return float("inf")
         wait = self.promises.waits[number - 1]
-        spread = (-0.1, 0) if "early" in self.faults else (0.05, 0.05) if "no-jitter" in self.faults else (0, 0.1)
+        spread = (-0.1, -0.05) if "early" in self.faults else (0.05, 0.05) if "no-jitter" in self.faults else (0, 0.1)
         wait *= 1 + random.uniform(*spread)
         asked = 0.0
         with suppress(TypeError, ValueError):

@@ -25,7 +25,7 @@ UNSEALED = {
     "api_tokens.hash", "sessions.hash", "payment_gateway_configs.callback_token_hash",
     "platform_gateway_configs.callback_token_hash", "idempotency_keys.fingerprint", "audit_heads.hash",
     "audit_entries.previous", "audit_entries.hash", "ticket_keys.key_id", "ticket_keys.public_key", "ticket_papers.pdf",
-    "callbacks.body", "webhook_attempts.response_body",
+    "callbacks.body", "webhook_attempts.request_body", "webhook_attempts.response_body",
 }  # fmt: skip
 
 
@@ -69,8 +69,9 @@ async def test_every_sealed_column_is_known(sealing: Sealing) -> None:
     """Each column of bytes is either rotated or on the list of those that hold no secret; each rotated one has rows."""
     owner = await asyncpg.connect(sealing.temula.owner_url)
     found = await owner.fetch(
-        "SELECT table_name || '.' || column_name AS name FROM information_schema.columns "
-        "WHERE table_schema = 'public' AND data_type = 'bytea'"
+        "SELECT c.relname || '.' || a.attname AS name FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+        "WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition "
+        "AND a.atttypid = 'bytea'::regtype AND a.attnum > 0 AND NOT a.attisdropped"
     )
     await owner.close()
     known = {f"{column.table}.{column.column}" for column in rotation.columns()}
