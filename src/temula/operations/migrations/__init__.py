@@ -93,7 +93,7 @@ async def _make_roles(connection: "asyncpg.Connection") -> None:
     except asyncpg.InsufficientPrivilegeError as error:
         owner = await connection.fetchval("SELECT current_user")
         raise Misconfigured(
-            f"The roles {APP} and {CROSSING} cannot be made or given by {owner} ({error}): give it CREATEROLE, or, where "
+            f"The roles {APP} and {CROSSING} cannot be made or given by {owner} ({error}): give it CREATEROLE, or, if "
             f"another database of this server has them, run as a superuser: GRANT {APP}, {CROSSING} TO {owner} WITH "
             "ADMIN OPTION"
         ) from None
