@@ -225,13 +225,17 @@ def jobs_dead() -> None:
 def jobs_retry(job_id: Annotated[str | None, typer.Argument(help="One job; all dead ones if left out")] = None) -> None:
     """Let dead jobs run again."""
     from temula.kernel import jobs
+    from temula.kernel.errors import NotFound
 
     async def work(house: "House") -> int:
         async with house.database.crossing("reviving dead jobs for the operator") as uow:
             uow.ring(jobs.TOPIC)
             return await uow.run(jobs.REVIVE, job_id, uow.now)
 
-    typer.echo(f"{in_house(work)} jobs will run again")
+    revived = in_house(work)
+    if job_id is not None and not revived:
+        raise NotFound(f"There is no dead job {job_id}; `temula jobs dead` lists them.")
+    typer.echo(f"{revived} jobs will run again")
 
 
 def audit_verify() -> None:

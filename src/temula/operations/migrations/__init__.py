@@ -88,6 +88,18 @@ async def _missing(connection: "asyncpg.Connection") -> list[Migration]:
 
 
 async def _make_roles(connection: "asyncpg.Connection") -> None:
+    try:
+        await _make_and_grant(connection)
+    except asyncpg.InsufficientPrivilegeError as error:
+        owner = await connection.fetchval("SELECT current_user")
+        raise Misconfigured(
+            f"The roles {APP} and {CROSSING} cannot be made or given by {owner} ({error}): give it CREATEROLE, or, if "
+            f"another database of this server has them, run as a superuser: GRANT {APP}, {CROSSING} TO {owner} WITH "
+            "ADMIN OPTION"
+        ) from None
+
+
+async def _make_and_grant(connection: "asyncpg.Connection") -> None:
     # NOINHERIT: being a member of temula_crossing gives nothing until a unit of work says SET LOCAL ROLE.
     for role in (CROSSING, APP):
         await connection.execute(
