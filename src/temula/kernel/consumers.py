@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ import structlog
 from temula.kernel import facts
 from temula.kernel.bell import wait
 from temula.kernel.database import Database, UnitOfWork
-from temula.kernel.errors import NotFound, TemulaError
+from temula.kernel.errors import Conflict, NotFound, TemulaError
 from temula.kernel.facts import Position, StoredFact
 from temula.kernel.sql import Statement
 
@@ -118,10 +117,6 @@ class _Read(NamedTuple):
     behind: bool  # facts stand beyond the horizon: they wait for a transaction that is still running
 
 
-class _LeaseLost(Exception):
-    """Somebody else reads now, or the cursor was rewound: what was written here is rolled back."""
-
-
 class ConsumerLoop:
     """Reads for one consumer while this process holds its lease."""
 
@@ -154,10 +149,10 @@ class ConsumerLoop:
         held = True
         try:
             while held and not stop.is_set():
-                look = await self._look(after)
+                look = await self._look(after, cursor.fence)
                 if look.found:
                     after = look.found[-1].at
-                    held, renewed = await self._act(look.found, cursor.fence), self._database.clock.monotonic()
+                    held, renewed = await self._handled(look.found, cursor.fence), self._database.clock.monotonic()
                 elif self._database.clock.monotonic() - renewed > LEASE / 3:
                     held, renewed = await self._advance(after, cursor.fence), self._database.clock.monotonic()
                 if len(look.found) < self._consumer.batch:
@@ -166,25 +161,23 @@ class ConsumerLoop:
             async with self._database.crossing("a consumer gives its lease back") as uow:
                 await uow.run(RELEASE, self._consumer.name, cursor.fence, uow.now)
 
-    async def _look(self, after: Position) -> _Read:
+    async def _look(self, after: Position, fence: int) -> _Read:
+        """Read what is next; one who only writes what follows does it in the same transaction, with the cursor."""
         async with self._database.crossing(f"consumer {self._consumer.name} reads") as uow:
             found = await read(uow, after, self._consumer.batch)
             behind = not found and int(await uow.value(facts.HEAD)) > after.transaction
+            if found and isinstance(self._consumer, WritingConsumer):
+                await self._consumer.write(uow, found)
+                if not await self._advanced(uow, found[-1].at, fence):
+                    raise Conflict(f"Somebody else reads for {self._consumer.name} now, or it was rewound.")
         return _Read(found, behind)
 
-    async def _act(self, found: list[StoredFact], fence: int) -> bool:
-        """Handle facts and move the cursor behind them; tell whether the lease is still held."""
-        after = found[-1].at
-        if isinstance(self._consumer, Consumer):
-            await self._consumer.handle(found)
-            return await self._advance(after, fence)
-        with suppress(_LeaseLost):
-            async with self._database.crossing(f"consumer {self._consumer.name} writes") as uow:
-                await self._consumer.write(uow, found)
-                if not await self._advanced(uow, after, fence):
-                    raise _LeaseLost
+    async def _handled(self, found: list[StoredFact], fence: int) -> bool:
+        """Hand facts on and move the cursor behind them, unless both is done; tell whether the lease is still held."""
+        if isinstance(self._consumer, WritingConsumer):
             return True
-        return False
+        await self._consumer.handle(found)
+        return await self._advance(found[-1].at, fence)
 
     async def _advance(self, after: Position, fence: int) -> bool:
         async with self._database.crossing(f"consumer {self._consumer.name} moves its cursor") as uow:

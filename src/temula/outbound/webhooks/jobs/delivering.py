@@ -199,10 +199,14 @@ class Deliverer:
             ready, succeeded=tried is not None and tried.attempt.succeeded, seconds=seconds,
             asked=tried.asked if tried is not None else None, now=now,
         )  # fmt: skip
-        self._start(list(engine.start(now, self._clock.now().timestamp() + DEADLINE, only=(endpoint_id,))))
-        if full or engine.next_start(now, only=(endpoint_id,)) is not None:
-            self._pass_soon(0 if full else TICK)
-        if engine.is_low(endpoint_id):
+        turn = engine.turns.get(endpoint_id)
+        if turn is not None and turn.waiting:
+            self._start(list(engine.start(now, self._clock.now().timestamp() + DEADLINE, only=(endpoint_id,))))
+            if not full and turn.waiting and engine.next_start(now, only=(endpoint_id,)) is not None:
+                self._pass_soon(TICK)
+        if full:
+            self._pass_soon(0)
+        if turn is not None and turn.more and engine.is_low(endpoint_id):
             self._low.set()
 
     async def _record_all(self, ended: asyncio.Event) -> None:

@@ -7,6 +7,8 @@ from temula.kernel.ids import DELIVERY
 from temula.outbound.webhooks import store
 from temula.outbound.webhooks.model import AT_THE_GATE, BULK, GATE, TOPIC, USUAL, EndpointState, Subscription
 
+BATCH = 500
+
 
 def fan_out() -> WritingConsumer:
     """Give the consumer that makes one delivery for each public fact and endpoint that wants it.
@@ -30,7 +32,7 @@ def fan_out() -> WritingConsumer:
         if await store.add_deliveries(uow, wanted):
             uow.ring(TOPIC)
 
-    return WritingConsumer("webhooks", write)
+    return WritingConsumer("webhooks", write, BATCH)
 
 
 def _wanted(uow: UnitOfWork, fact: StoredFact, endpoint: Subscription) -> store.Wanted:

@@ -11,7 +11,7 @@ import msgspec
 from temula.kernel.addresses import AddressPolicy
 from temula.kernel.clock import Clock
 from temula.kernel.crypto import KeyRing
-from temula.kernel.http import HttpError, OutcomeUnknown, Request, Response, scrubbed
+from temula.kernel.http import HttpError, OutcomeUnknown, Request, Response, Stored, scrubbed
 from temula.kernel.ids import DELIVERY_ATTEMPT
 from temula.outbound.webhooks.model import (
     BULK,
@@ -35,6 +35,7 @@ from temula.outbound.webhooks.model import (
 OVERLOADED = frozenset({429, 502, 503, 504})
 _ID = re.compile(rb'"([a-z]{2,4}_[0-7][0-9a-hjkmnp-tv-z]{25})"')
 _HEADERS = msgspec.json.Encoder()
+SHORTEST_SIGNATURE = 44  # base64 of a SHA-256
 
 
 class Transport(Protocol):
@@ -126,6 +127,15 @@ class Tried(msgspec.Struct):
         return self.retry_after if self.attempt.status in OVERLOADED else None
 
 
+def _may_tell(answer: Response) -> bool:
+    """Whether there is room for one of our signatures in an answer, or something that has to be taken out of it."""
+    return (
+        len(answer.body) >= SHORTEST_SIGNATURE
+        or b"\0" in answer.body
+        or any(len(value) >= SHORTEST_SIGNATURE or "\0" in value for _, value in answer.headers)
+    )
+
+
 class Attempts:
     """Makes attempts, over one door out and under one address policy."""
 
@@ -164,8 +174,10 @@ class Attempts:
         status = stored_headers = stored_body = None
         if answer is not None:
             status = answer.status
-            secrets = (headers["X-Temula-Signature"], headers["webhook-signature"], *opened.own_values)
-            kept = scrubbed(answer, secrets, most=STORED_CAP)
+            kept: Stored | Response = answer
+            if opened.own or _may_tell(answer):
+                secrets = (headers["X-Temula-Signature"], headers["webhook-signature"], *opened.own_values)
+                kept = scrubbed(answer, secrets, most=STORED_CAP)
             stored_headers, stored_body = _HEADERS.encode(kept.headers), kept.body
         succeeded = status is not None and 200 <= status < 300
         return Attempt(

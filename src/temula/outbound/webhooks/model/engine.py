@@ -3,7 +3,8 @@
 A worker holds the queues of some endpoints; here is what it has of each in memory. Time is given with each call, in
 seconds of a clock that never goes back.
 
-- An endpoint starts with one place; each success doubles its places up to its cap, a failure takes all but one.
+- An endpoint starts with one place; each success doubles its places up to its cap (up to `ENOUGH` while it answers
+  within `BRISK` seconds), a failure takes all but one.
 - Endpoints that fail, that are slow or that have not answered yet may together have only a share of the worker's
   places, so that what floods, hangs or fails holds up nobody else.
 - A rate limit is a bucket that holds a tenth of a second's worth, so that no second sees more than was asked for.
@@ -15,6 +16,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 CAP = 64
+ENOUGH = 16  # for an endpoint that answers briskly: more at once would be more connections, and no more deliveries
+BRISK = 0.05
 TROUBLED_SHARE = 4  # a quarter of the places
 SLOW = 1.0
 TOO_SLOW = 5.0
@@ -65,6 +68,11 @@ class Pace:
         level = min(self._burst, self._level + (now - self._at) * self._refill)
         return now if level >= 1.0 - 1e-9 else now + (1.0 - level) / self._refill
 
+    @property
+    def full_at(self) -> float:
+        """When the bucket is full: whoever begins with a full one then gives away nothing."""
+        return self._at + (self._burst - self._level) / self._refill
+
     def take(self, now: float) -> None:
         """One goes."""
         self._level = min(self._burst, self._level + (now - self._at) * self._refill) - 1.0
@@ -113,7 +121,7 @@ class Engine(Generic[D]):
         self._at: Counter[str] = Counter()  # how many are under way at each endpoint, whatever became of its queue
         self._in_trouble: set[str] = set()  # deliveries that began while their endpoint was troubled
         self._ready: dict[str, None] = {}  # endpoints that have something ready, in the order in which they got it
-        self._known: dict[str, int] = {}
+        self._known: dict[str, tuple[int, Pace | None]] = {}
 
     @property
     def is_full(self) -> bool:
@@ -127,18 +135,18 @@ class Engine(Generic[D]):
     def hold(self, organization_id: str, endpoint_id: str, fence: int, leased_until: float, now: float) -> None:
         """Take a queue; an endpoint that is known to be well starts with half the places that it had."""
         turn = self.turns[endpoint_id] = Turn(organization_id, fence, leased_until, now)
-        if (before := self._known.get(endpoint_id)) is not None:
-            turn.places, turn.proven = max(1, before // 2), True
+        places, turn.pace = self._known.get(endpoint_id, (0, None))
+        if places:
+            turn.places, turn.proven = max(1, places // 2), True
 
     def drop(self, endpoint_id: str) -> None:
         """Let a queue go; what is under way ends, and its outcome finds another fence."""
         turn = self.turns.pop(endpoint_id)
         self._ready.pop(endpoint_id, None)
         self._known.pop(endpoint_id, None)
-        if turn.proven and not turn.failures:
-            self._known[endpoint_id] = turn.places
-            if len(self._known) > REMEMBERED:
-                del self._known[next(iter(self._known))]
+        self._known[endpoint_id] = (turn.places if turn.proven and not turn.failures else 0, turn.pace)
+        if len(self._known) > REMEMBERED:
+            del self._known[next(iter(self._known))]
 
     def limit(self, endpoint_id: str, *, cap: int | None, rate: int | None, failures: int, now: float) -> None:
         """Set what the endpoint asks for and has come to; the bucket of a rate that is the same stays as it is."""
@@ -254,7 +262,7 @@ class Engine(Generic[D]):
         turn.slow = seconds > SLOW
         if succeeded:
             turn.failures, turn.proven = 0, True
-            if seconds <= SLOW:
+            if seconds <= SLOW and (turn.places < ENOUGH or seconds > BRISK):
                 turn.places = min(2 * turn.places, turn.cap)
             elif seconds > TOO_SLOW:
                 turn.places = max(1, turn.places // 2)
@@ -293,7 +301,8 @@ class Engine(Generic[D]):
         """Queues with nothing ready, under way or unrecorded for `linger` seconds: give them back."""
         found = []
         for endpoint_id, turn in self.turns.items():
-            if turn.held or turn.more or now < turn.blocked_until:
+            paced = turn.pace is not None and now < turn.pace.full_at
+            if turn.held or turn.more or paced or now < turn.blocked_until:
                 turn.idle_since = None
             elif turn.idle_since is None:
                 turn.idle_since = now
