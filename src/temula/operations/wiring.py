@@ -38,6 +38,7 @@ from temula.outbound.webhooks.jobs import Deliverer, days, fan_out
 from temula.outbound.webhooks.service import Endpoints
 
 SHOWN = 15
+MOST_IDLE = 2048  # connections that are kept: a hundred endpoints with all of their places
 PLATFORM_ACTOR = system("platform", PLATFORM)
 
 
@@ -137,7 +138,7 @@ async def opened(configuration: Configuration, *, clock: Clock | None = None) ->
     """Build every part, connect, and close all at the end; `clock` is the system's if left out."""
     app_url = configuration.database.app_url or owner_url(configuration)
     database = Database(app_url, clock=clock, size=configuration.database.pool)
-    http = Http()
+    http = Http(max_idle=MOST_IDLE)
     await database.open()
     await http.open()
     try:
