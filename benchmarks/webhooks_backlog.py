@@ -1,0 +1,101 @@
+"""What it costs to find work as the queue grows: ten thousand, a million, ten million waiting deliveries.
+
+Deliveries wait for a hundred endpoints, half of them due. Each look is what a worker does: take queues, load what is due
+of those it holds, with their messages; what was loaded is settled, so that the next look finds the next.
+`TEMULA_BACKLOG=10000,1000000` chooses other sizes.
+"""
+
+import asyncio
+import os
+import statistics
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import uvloop
+
+from benchmarks.receivers import Answering, Farm, farm
+from benchmarks.webhooks import Ground, Happened, ground
+from temula.kernel.sql import Statement
+from temula.operations.running import log_quietly
+from temula.outbound.webhooks import store
+from temula.outbound.webhooks.model import Held, Waiting
+
+SIZES = [int(one) for one in os.environ.get("TEMULA_BACKLOG", "10000,1000000,10000000").split(",")]
+ENDPOINTS = 100
+LOOKS, EACH, WARM = 20, 2, 3
+FILL = Statement("""
+INSERT INTO webhook_deliveries (organization_id, id, endpoint_id, message_id, type, lane, next_at, created_at)
+SELECT e.organization_id, 'dlv_' || lpad(n::text, 26, '0'), e.id, f.id, f.type, 1,
+    now() + make_interval(secs => CASE WHEN n % 2 = 0 THEN -1 - n % 1000 ELSE 3600 + n % 86400 END), now()
+FROM (SELECT organization_id, id, row_number() OVER (ORDER BY id) - 1 AS m FROM webhook_endpoints) AS e
+JOIN facts f ON f.organization_id = e.organization_id
+JOIN generate_series($1::bigint + 1, $2::bigint) AS n ON n % (SELECT count(*) FROM webhook_endpoints) = e.m
+""")
+
+
+class Cost(NamedTuple):
+    """Milliseconds of a look, and of settling what it found."""
+
+    look_ms: float
+    settle_ms: float
+
+
+def main() -> None:
+    """Print the medians for each size."""
+    log_quietly()
+    with farm([Answering]) as there:
+        uvloop.run(_measure(there))
+
+
+async def _measure(there: Farm) -> None:
+    async with ground(there) as g:
+        actors = await g.organizations([there.url(0)], ENDPOINTS, 1)
+        for actor in actors:
+            async with g.database.unit(actor) as uow:
+                uow.tell(Happened())
+        first, have = None, 0
+        for size in SIZES:
+            began = time.perf_counter()
+            await g.owner.execute("SET statement_timeout = 0")
+            while have < size:
+                more = min(size, have + 1_000_000)
+                await g.owner.execute(FILL, have, more)
+                have = more
+            await g.owner.execute("VACUUM ANALYZE webhook_deliveries")
+            filled = time.perf_counter() - began
+            cost = await _cost(g)
+            first = first or cost
+            print(
+                f"{size:>10,} wait (filled in {filled:.0f} s): a look {cost.look_ms:.2f} ms "
+                f"({cost.look_ms / first.look_ms:.2f} of the first), "
+                f"settling {EACH * ENDPOINTS} {cost.settle_ms:.2f} ms ({cost.settle_ms / first.settle_ms:.2f})"
+            )
+
+
+async def _cost(g: Ground) -> Cost:
+    looks, settles = [], []
+    held: list[Held] = []
+    for n in range(WARM + LOOKS):
+        began = time.perf_counter()
+        async with g.database.crossing("a benchmark looks") as uow:
+            held += await store.take_queues(uow, g.database.bell.presence, 3600.0, ENDPOINTS)
+            found = await store.load(uow, held, {one.endpoint_id: EACH for one in held}, [])
+            await store.said(uow, sorted({(one.organization_id, one.message_id) for one in found}))
+        looked = time.perf_counter()
+        async with g.database.crossing("a benchmark settles") as uow:
+            kept = await store.settle(uow, [_settled(one, held) for one in found])
+        if len(kept) != EACH * ENDPOINTS:
+            raise RuntimeError(f"{len(kept)} of {EACH * ENDPOINTS} were found")
+        if n >= WARM:
+            looks.append((looked - began) * 1000)
+            settles.append((time.perf_counter() - looked) * 1000)
+        await asyncio.sleep(0)
+    async with g.database.crossing("a benchmark gives back") as uow:
+        await store.give_queues_back(uow, held)
+    return Cost(statistics.median(looks), statistics.median(settles))
+
+
+def _settled(one: Waiting, held: Sequence[Held]) -> store.Settled:
+    fence = next(queue.fence for queue in held if queue.endpoint_id == one.endpoint_id)
+    return store.Settled(one.organization_id, one.id, one.endpoint_id, fence, one.attempts, None)

@@ -1,0 +1,89 @@
+"""Dead endpoints beside living ones: a hundred endpoints, of which some take a request and never answer.
+
+Messages come at a steady rate, round and round over all endpoints. What is told is how long those for the living took
+from commit to arrival, beside the same without a dead one in the same run, and how fast a burst for the living is
+told and delivered meanwhile.
+"""
+
+import asyncio
+import statistics
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import uvloop
+
+from benchmarks.harness import ROUNDS
+from benchmarks.receivers import Farm, farm
+from benchmarks.webhooks import Ground, Happened, Hearing, ground
+from temula.kernel.tenancy import Actor
+from temula.operations.running import log_quietly
+
+ENDPOINTS = 100
+DEAD = (0, 1, 5, 20, 50)
+RATE, SECONDS = 200.0, 20.0
+BURST = 10_000
+LIVING_PORTS = 10
+
+
+class Silent(asyncio.Protocol):
+    """Takes everything and answers nothing."""
+
+    def data_received(self, data: bytes) -> None:
+        return
+
+
+class Felt(NamedTuple):
+    """What the living felt."""
+
+    p50_ms: float
+    p99_ms: float
+    rate: float
+
+
+def main() -> None:
+    """Print what the living feel with so many dead ones beside them, as medians of rounds."""
+    log_quietly()
+    with tempfile.TemporaryDirectory(prefix="temula-bench-") as folder:
+        ledger = Path(folder) / "ledger"
+        with farm([*[partial(Hearing, ledger)] * LIVING_PORTS, Silent]) as there:
+            rounds = [[uvloop.run(_felt(there, ledger, dead)) for dead in DEAD] for _ in range(ROUNDS)]
+    felt = [Felt(*map(statistics.median, zip(*column, strict=True))) for column in zip(*rounds, strict=True)]
+    for dead, one in zip(DEAD, felt, strict=True):
+        print(
+            f"{dead:3} dead of {ENDPOINTS}, at {RATE:.0f}/s: p50 {one.p50_ms:.1f} ms, p99 {one.p99_ms:.1f} ms "
+            f"({one.p99_ms / felt[0].p99_ms:.2f} of none); a burst {one.rate:,.0f}/s "
+            f"({one.rate / felt[0].rate:.2f} of none)"
+        )
+
+
+async def _felt(there: Farm, ledger: Path, dead: int) -> Felt:
+    async with ground(there) as g:
+        living = await g.organizations([there.url(n) for n in range(LIVING_PORTS)], ENDPOINTS - dead, 1)
+        silent = await g.organizations([there.url(LIVING_PORTS)], dead, 1) if dead else []
+        async with g.working():
+            await _steadily(g, living + silent, RATE * 2)  # connections are made, and the dead have been met
+            before = len(_heard(ledger))
+            await _steadily(g, living + silent, RATE * SECONDS)
+            await asyncio.sleep(0.5)
+            took = sorted(_heard(ledger)[before:])
+            done, began = await g.delivered(), time.perf_counter()
+            await g.tell(living, BURST)
+            await g.all_delivered(done + BURST // len(living) * len(living))
+            rate = BURST / (time.perf_counter() - began)
+    return Felt(took[len(took) // 2], took[int(len(took) * 0.99)], rate)
+
+
+def _heard(ledger: Path) -> list[float]:
+    """What the living have heard, in milliseconds from commit to arrival."""
+    return [float(line) * 1000 for line in ledger.read_text().split()]
+
+
+async def _steadily(g: Ground, actors: list[Actor], number: float) -> None:
+    begun = asyncio.get_running_loop().time()
+    for n in range(int(number)):
+        await asyncio.sleep(max(0.0, begun + n / RATE - asyncio.get_running_loop().time()))
+        async with g.database.unit(actors[n % len(actors)]) as uow:
+            uow.tell(Happened(told_at=time.time()))
