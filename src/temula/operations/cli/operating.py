@@ -189,7 +189,7 @@ def facts_consumers() -> None:
 def facts_rewind(
     consumer: str, since: Annotated[datetime, typer.Option(help="Read again everything from this time on (UTC)")]
 ) -> None:
-    """Make a reader read again; what it did before it does not do twice."""
+    """Make a reader read again. Parts of the house do nothing twice; `webhooks` sends again, under the same ids."""
     from datetime import UTC
 
     from temula.kernel.consumers import rewind

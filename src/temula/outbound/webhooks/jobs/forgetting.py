@@ -1,16 +1,17 @@
 """What is past its time is removed."""
 
-from contextlib import suppress
 from datetime import timedelta
 
 from temula.kernel.database import Database
-from temula.kernel.errors import TemulaError
 from temula.outbound.webhooks import store
 
+STEP = 5000
 
-async def delete_old(database: Database, days: int) -> int:
-    """Remove the log after its time."""
-    with suppress(TemulaError):
+
+async def delete_old(database: Database, days: int) -> None:
+    """Remove the log after its time, some rows in each transaction."""
+    before = database.clock.now() - timedelta(days=days)
+    while True:
         async with database.crossing("removing old attempts") as uow:
-            return await store.delete_old(uow, uow.now - timedelta(days=days))
-    return 0
+            if await store.delete_old(uow, before, STEP) < STEP:
+                return
