@@ -1,7 +1,7 @@
 """What it costs to find work as the queue grows: ten thousand, a million, ten million waiting deliveries.
 
-Deliveries wait for a hundred endpoints, half of them due. Each look is what a worker does: take queues, load what is due
-of those it holds, with their messages; what was loaded is settled, so that the next look finds the next.
+Deliveries wait for a hundred endpoints, half of them due. Each look is what a worker does: take queues, load what is
+due of those it holds, with their messages; what was loaded is settled, so that the next look finds the next.
 `TEMULA_BACKLOG=10000,1000000` chooses other sizes.
 """
 
