@@ -181,6 +181,7 @@ COMMENT ON COLUMN webhook_attempts.outcome IS 'Any other than retried is the end
 COMMENT ON COLUMN webhook_attempts.request_body IS 'Only if the endpoint reshapes messages; else it is made of the fact.';
 CREATE INDEX webhook_attempts_delivery ON webhook_attempts (organization_id, delivery_id, number);
 CREATE INDEX webhook_attempts_endpoint ON webhook_attempts (organization_id, endpoint_id, at);
+CREATE INDEX webhook_attempts_message ON webhook_attempts (organization_id, message_id, endpoint_id);
 SELECT temula_wall('webhook_attempts');
 
 -- Makes the partition of a day (UTC) if it is not there. The application makes no tables, so it runs as the owner, for the
