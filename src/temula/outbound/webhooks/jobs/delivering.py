@@ -14,7 +14,7 @@ from temula.kernel.errors import TemulaError
 from temula.kernel.ids import EndpointId, OrganizationId
 from temula.outbound.webhooks import store
 from temula.outbound.webhooks.jobs.recording import Recorder, record_apart
-from temula.outbound.webhooks.jobs.sending import Attempts, Opened, Ready, Said, Transport, Tried
+from temula.outbound.webhooks.jobs.sending import Opened, Ready, Said, Transport, Tried, Trying
 from temula.outbound.webhooks.model import CLOSED_TOPIC, DEADLINE, TOPIC, Held, Waiting
 from temula.outbound.webhooks.model.engine import Engine, Start
 
@@ -39,11 +39,14 @@ class Deliverer:
         self._clock = database.clock
         self._ring = ring
         self._engine: Engine[Ready] = Engine(places)
-        self._attempts = Attempts(transport, policy, self._clock)
+        self._transport = transport
+        self._policy = policy
         self._recorder = Recorder(database)
         self._opened: dict[str, Opened] = {}
         self._said: OrderedDict[str, Said] = OrderedDict()
-        self._running: set[asyncio.Task[None]] = set()
+        self._under_way = 0
+        self._quiet = asyncio.Event()  # nothing is under way
+        self._quiet.set()
         self._tried: list[Tried] = []
         self._low = asyncio.Event()  # some queue has few ready
         self._write = asyncio.Event()
@@ -68,8 +71,9 @@ class Deliverer:
         finally:
             bell.unsubscribe(TOPIC, rung)
             bell.unsubscribe(CLOSED_TOPIC, closed)
-            if self._running:
-                await asyncio.wait(self._running, timeout=DEADLINE + GRACE)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DEADLINE + GRACE):
+                    await self._quiet.wait()
             all_sent.set()
             self._write.set()
             await recording
@@ -138,7 +142,7 @@ class Deliverer:
         now = self._clock.monotonic()
         for target in await store.targets(uow, sorted(changed)) if changed else ():
             try:
-                self._opened[target.id] = Opened(target, self._ring)
+                self._opened[target.id] = Opened(target, self._ring, self._transport, self._policy)
                 self._recorder.is_failing(target.id, target.failures)
             except Exception:
                 # Its queue is kept until the lease runs out, and then looked at again; the others go on.
@@ -172,33 +176,37 @@ class Deliverer:
             self._passing = True
             asyncio.get_running_loop().call_later(seconds, self._start_all)
 
-    def _start(self, starts: Sequence[Start[Ready]]) -> None:
-        for endpoint_id, delivery in starts:
-            fence = self._engine.turns[endpoint_id].fence
-            task = asyncio.create_task(self._try(endpoint_id, delivery, fence))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+    def _start(self, starts: Iterable[Start[Ready]]) -> None:
+        at = self._clock.now()
+        for endpoint_id, ready in starts:
+            self._under_way += 1
+            try:
+                Trying(ready, self._engine.turns[endpoint_id].fence, self._opened[endpoint_id], at, self._ended)
+            except Exception:
+                # Nothing is recorded: the delivery is loaded again once its queue is taken anew.
+                log.exception("delivery.failed", delivery=ready.id)
+                self._end(ready, None)
+        if self._under_way:
+            self._quiet.clear()
 
-    async def _try(self, endpoint_id: str, ready: Ready, fence: int) -> None:
-        tried: Tried | None = None
-        began = self._clock.monotonic()
-        try:
-            tried = await self._attempts.make(ready, fence, self._opened[endpoint_id])
+    def _ended(self, trying: Trying, tried: Tried | None) -> None:
+        if tried is not None:
             self._tried.append(tried)
             self._write.set()
-        except Exception:
-            # Nothing was recorded: the delivery is loaded again once its queue is taken anew.
-            log.exception("delivery.failed", delivery=ready.id)
-        finally:
-            self._end(endpoint_id, ready, tried, self._clock.monotonic() - began)
+        self._end(trying.ready, tried)
 
-    def _end(self, endpoint_id: str, ready: Ready, tried: Tried | None, seconds: float) -> None:
-        engine, now = self._engine, self._clock.monotonic()
+    def _end(self, ready: Ready, tried: Tried | None) -> None:
+        engine, now, endpoint_id = self._engine, self._clock.monotonic(), ready.delivery.endpoint_id
         full = engine.is_full
-        engine.ended(
-            ready, succeeded=tried is not None and tried.attempt.succeeded, seconds=seconds,
-            asked=tried.asked if tried is not None else None, now=now,
-        )  # fmt: skip
+        if tried is None:
+            engine.ended(ready, succeeded=False, seconds=0.0, asked=None, now=now)
+        else:
+            engine.ended(
+                ready, succeeded=tried.attempt.succeeded, seconds=tried.seconds, asked=tried.asked, now=now
+            )  # fmt: skip
+        self._under_way -= 1
+        if not self._under_way:
+            self._quiet.set()
         turn = engine.turns.get(endpoint_id)
         if turn is not None and turn.waiting:
             self._start(list(engine.start(now, self._clock.now().timestamp() + DEADLINE, only=(endpoint_id,))))
