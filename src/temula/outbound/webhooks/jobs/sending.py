@@ -12,7 +12,7 @@ import structlog
 from temula.kernel.addresses import AddressPolicy
 from temula.kernel.crypto import KeyRing
 from temula.kernel.http import Done, Fields, NotSent, Posted, Response, failed, scrubbed
-from temula.kernel.ids import DELIVERY_ATTEMPT
+from temula.kernel.ids import DeliveryAttemptId
 from temula.outbound.webhooks.model import (
     ALWAYS,
     BULK,
@@ -127,6 +127,7 @@ class Tried(msgspec.Struct):
     delivery: Waiting
     fence: int
     attempt: Attempt
+    succeeded: bool
     retry_after: float | None
     seconds: float
 
@@ -141,11 +142,12 @@ class Tried(msgspec.Struct):
 class Trying:
     """An attempt that is under way; `ended` is called once, with None if an error of ours keeps it from being told."""
 
-    __slots__ = ("_at", "_body", "_ended", "_opened", "_values", "fence", "ready")
+    __slots__ = ("_at", "_body", "_ended", "_id", "_opened", "_values", "fence", "ready")
 
     def __init__(
-        self, ready: Ready, fence: int, opened: Opened, at: datetime, ended: "Callable[[Trying, Tried | None], None]"
+        self, identifier: DeliveryAttemptId, ready: Ready, fence: int, opened: Opened, at: datetime, ended: "Ended"
     ) -> None:
+        self._id = identifier
         self.ready = ready
         self.fence = fence
         self._opened = opened
@@ -167,7 +169,7 @@ class Trying:
                 tried = self._tried(posted)
         except Exception:
             log.exception("delivery.failed", delivery=self.ready.id)
-        self._ended(self, tried)
+        self._ended(self.ready, tried)
 
     def _tried(self, posted: Posted) -> Tried:
         delivery, opened, values = self.ready.delivery, self._opened, self._values
@@ -181,14 +183,17 @@ class Trying:
                 stored_body = posted.body[:STORED_CAP]
         succeeded = 200 <= posted.status < 300
         attempt = Attempt(
-            delivery.organization_id, self._at, DELIVERY_ATTEMPT.new(self._at), delivery.id, delivery.endpoint_id,
+            delivery.organization_id, self._at, self._id, delivery.id, delivery.endpoint_id,
             delivery.message_id, delivery.type, self.ready.said.message.event_id, delivery.attempts + 1,
             Outcome.DELIVERED if succeeded else Outcome.RETRIED, round(posted.seconds * 1000),
             posted.address if posted.status else None, "\n".join(values[2:]), self._body if opened.reshaped else None,
             status, stored_headers, stored_body, posted.code, delivery.replay_id, delivery.created_at,
         )  # fmt: skip
         wait = None if succeeded else retry_after_of(_header(posted, b"retry-after"), self._at)
-        return Tried(delivery, self.fence, attempt, wait, posted.seconds)
+        return Tried(delivery, self.fence, attempt, succeeded, wait, posted.seconds)
+
+
+Ended = Callable[[Ready, Tried | None], None]
 
 
 def _header(posted: Posted, wanted: bytes) -> str | None:

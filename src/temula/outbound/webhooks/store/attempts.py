@@ -57,7 +57,14 @@ async def delete_old(uow: UnitOfWork, before: datetime, most: int) -> int:
 async def add_attempts(uow: UnitOfWork, attempts: Sequence[Attempt]) -> None:
     """Log attempts."""
     by_name = zip(Attempt.__struct_fields__, zip(*map(msgspec.structs.astuple, attempts), strict=True), strict=True)
-    await uow.run(ADD_ATTEMPTS, *(column if name in _NATIVE else array(column) for name, column in by_name))
+    await uow.run(ADD_ATTEMPTS, *(_sent(name, column) for name, column in by_name))
+
+
+def _sent(name: str, column: tuple[object, ...]) -> object:
+    # `unnest` fills a shorter array up with NULL, and most columns of NULL are of nothing else.
+    if column[0] is None and column.count(None) == len(column):
+        return [] if name in _NATIVE else "{}"
+    return column if name in _NATIVE else array(column)
 
 
 async def count_hours(uow: UnitOfWork, hours: Iterable[Hour]) -> None:
