@@ -2,10 +2,12 @@
 
 from temula.outbound.webhooks.store.attempts import (
     ADD_ATTEMPTS,
+    ADD_DELIVERED,
     COUNT_HOURS,
     DELETE_OLD,
     MAKE_DAY,
     add_attempts,
+    add_delivered,
     count_hours,
     delete_old,
     make_day,
@@ -93,6 +95,7 @@ from temula.outbound.webhooks.store.messages import (
 
 __all__ = [
     "ADD_ATTEMPTS",
+    "ADD_DELIVERED",
     "ADD_DELIVERIES",
     "ADD_TEST_MESSAGE",
     "ATTEMPTS",
@@ -137,6 +140,7 @@ __all__ = [
     "Settled",
     "Wanted",
     "add_attempts",
+    "add_delivered",
     "add_deliveries",
     "add_test_message",
     "attempts",
