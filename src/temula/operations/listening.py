@@ -18,6 +18,7 @@ from temula.outbound.webhooks.model import DEADLINE, READ_CAP, signed_headers
 LOOK_EVERY = 0.5
 AGAIN_AFTER = 2.0
 PAGE = 100
+BEFORE = 10  # deliveries that are shown of what was before one looked
 
 
 class Forwarded(NamedTuple):
@@ -109,13 +110,14 @@ async def forward(http: Http, url: str, secret: str, message: dict[str, Any]) ->
 
 
 async def deliveries(api: Api, endpoint_id: str | None) -> AsyncIterator[list[dict[str, Any]]]:
-    """Give deliveries that are new or have changed, oldest first, each time that there are some; without an end."""
-    seen: dict[str, tuple[Any, ...]] = {}
-    narrowed = f"&endpoint_id={endpoint_id}" if endpoint_id else ""
+    """Give the last deliveries there are, then those that are new or have changed, oldest first; without an end."""
+    seen: dict[str, tuple[Any, ...]] | None = None
+    narrowed = f"&endpoint_id={quote(endpoint_id)}" if endpoint_id else ""
     while True:
         page = (await api.get(f"/webhooks/deliveries?limit={PAGE}{narrowed}"))["data"]
-        changed = [one for one in reversed(page) if seen.get(one["id"]) != (one["state"], one["attempts"])]
-        seen = {one["id"]: (one["state"], one["attempts"]) for one in page}
-        if changed:
+        if seen is None:
+            yield page[:BEFORE][::-1]
+        elif changed := [one for one in reversed(page) if seen.get(one["id"]) != (one["state"], one["attempts"])]:
             yield changed
+        seen = {one["id"]: (one["state"], one["attempts"]) for one in page}
         await asyncio.sleep(LOOK_EVERY)

@@ -182,6 +182,29 @@ async def test_deliveries_are_shown_live(developer: Developer, tenant: Tenant, h
     assert all("event.published" in line and endpoint["id"] in line for line in lines)
 
 
+async def test_what_was_before_is_shown_and_not_counted(developer: Developer, tenant: Tenant, hooks: Receiver) -> None:
+    """`--count` is of what happens from now on."""
+    await tenant.api.post("/webhooks/endpoints", {"url": hooks.url, "types": ["event.published"]})
+
+    async def publish() -> str:
+        event = await tenant.api.post("/events", EVENT)
+        await tenant.api.post(f"/events/{event['id']}/publish")
+
+        async def delivered() -> str | None:
+            found = (await tenant.api.get("/webhooks/deliveries"))["data"]
+            return found[0]["id"] if found and found[0]["state"] == "delivered" else None
+
+        return await until(delivered)
+
+    before = await publish()
+    tail = await developer.runs("webhooks", "tail", "--count", "1")
+    assert before in await tail.line("20")
+    event = await tenant.api.post("/events", EVENT)
+    await tenant.api.post(f"/events/{event['id']}/publish")
+    code, said = await tail.rest()
+    assert (code, before in said, "event.published" in said) == (0, False, True)
+
+
 async def _live_token(temula: Running, tenant: Tenant) -> str:
     """A token of the tenant's live twin."""
     from temula.kernel.tenancy import system

@@ -102,11 +102,11 @@ def tail(
     base_url: BaseUrl = None,
     token: Token = None,
 ) -> None:
-    """Show deliveries live: what goes out, what is tried again, what was given up."""
+    """Show the last ten deliveries, then live what goes out, what is tried again, what was given up."""
     from temula.operations import listening
 
     async def work(_http: "Http", api: "Api", _token: str) -> bool:
-        number = 0
+        number, old = 0, True
         if endpoint is not None:
             await api.get(f"/webhooks/endpoints/{quote(endpoint, safe='')}")
         with _Feed("time", "type", "delivery", "endpoint", "state", "attempts") as feed:
@@ -114,9 +114,10 @@ def tail(
                 for one in changed:
                     cells = (one["created_at"], one["type"], one["id"], one["endpoint_id"], one["state"])
                     feed.add(*cells, str(one["attempts"]))
-                    number += 1
+                    number += not old
                     if number == count:
                         return True
+                old = False
         return True
 
     _play(work, base_url, token, sandbox=False)
