@@ -38,15 +38,16 @@ WITH held AS MATERIALIZED (
 ), ended AS (
     DELETE FROM webhook_deliveries d USING tried t
     WHERE d.organization_id = t.organization_id AND d.id = t.delivery_id AND d.attempts = t.number - 1
-    RETURNING d.organization_id, d.id, d.endpoint_id, d.message_id, d.type, d.replay_id, d.created_at
+    RETURNING d.organization_id, t.at, t.id, d.id AS delivery_id, d.endpoint_id, d.message_id, d.type, t.event_id,
+        t.number, t.duration_ms, t.address, t.signatures, t.request_body, t.status, t.response_headers,
+        t.response_body, t.error, d.replay_id, d.created_at
 )
 INSERT INTO webhook_attempts (organization_id, at, id, delivery_id, endpoint_id, message_id, type, event_id, number,
     outcome, duration_ms, address, signatures, request_body, status, response_headers, response_body, error, replay_id,
     delivery_created_at)
-SELECT d.organization_id, t.at, t.id, d.id, d.endpoint_id, d.message_id, d.type, t.event_id, t.number,
-    'delivered', t.duration_ms, t.address, t.signatures, t.request_body, t.status, t.response_headers, t.response_body,
-    t.error, d.replay_id, d.created_at
-FROM ended d JOIN tried t ON t.delivery_id = d.id
+SELECT organization_id, at, id, delivery_id, endpoint_id, message_id, type, event_id, number, 'delivered', duration_ms,
+    address, signatures, request_body, status, response_headers, response_body, error, replay_id, created_at
+FROM ended
 """)
 _TRIED = (
     "delivery_id", "number", "at", "id", "event_id", "duration_ms", "address", "signatures", "request_body", "status",
