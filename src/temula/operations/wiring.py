@@ -29,13 +29,13 @@ from temula.kernel.ids import TicketId
 from temula.kernel.runner import AnyHandler, Timed
 from temula.kernel.tenancy import system
 from temula.operations import catalogue, retention
-from temula.operations.configuration import Configuration, key_ring, owner_url
+from temula.operations.configuration import Configuration, key_ring, owner_url, storage
 from temula.operations.settings import ServerSettings
 from temula.outbound.callers.service import Callers
 from temula.outbound.console.service import Deliveries, Sent
 from temula.outbound.webhooks import service as webhooks
 from temula.outbound.webhooks.jobs import Deliverer, days, fan_out
-from temula.outbound.webhooks.service import Endpoints
+from temula.outbound.webhooks.service import Archives, Endpoints
 
 SHOWN = 15
 MOST_IDLE = 2048  # connections that are kept: a hundred endpoints with all of their places
@@ -56,6 +56,12 @@ class House(NamedTuple):
     endpoints: Endpoints
     ticket_keys: PublicKeys
     policy: AddressPolicy
+    archives: Archives
+
+    @property
+    def archives_kept(self) -> Archives | None:
+        """Where what is past its time is archived, unless it is not."""
+        return self.archives if self.configuration.archive.enabled else None
 
     @property
     def followers(self) -> tuple[following.Follower, ...]:
@@ -82,7 +88,7 @@ class House(NamedTuple):
             **door_jobs.handlers(self.door),
             **following.handlers(self.database, self.followers),
             **days.handlers(self.database),
-            **retention.handlers(self.database, self.configuration.data),
+            **retention.handlers(self.database, self.configuration.data, self.archives_kept),
         }
 
     @property
@@ -156,7 +162,7 @@ def built(configuration: Configuration, database: Database, http: Http) -> House
     policy = address_policy(configuration.server)
     return House(
         configuration, database, ring, http, providers, gateways, Door(database, ring, providers), Callers(database),
-        Endpoints(ring, policy, catalogue.examples()), PublicKeys(), policy,
+        Endpoints(ring, policy, catalogue.examples()), PublicKeys(), policy, Archives(storage(configuration)),
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Use cases of webhook endpoints, their deliveries and replays."""
 
+from temula.outbound.webhooks.service.archives import Archives
 from temula.outbound.webhooks.service.deliveries import (
     delivered_since,
     deliveries,
@@ -14,6 +15,7 @@ from temula.outbound.webhooks.store import Narrowed
 
 __all__ = [
     "BEGINNING",
+    "Archives",
     "Endpoints",
     "Narrowed",
     "Pulled",
