@@ -27,7 +27,7 @@ CREATE FUNCTION temula_erase_fact(organization text, fact text, was json, erased
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     before text := coalesce(current_setting('temula.organization', true), '');
-    found boolean;
+    written boolean;
 BEGIN
     IF position('[erased]' IN erased::text) = 0
         OR ARRAY(SELECT json_object_keys(was)) IS DISTINCT FROM ARRAY(SELECT json_object_keys(erased)) THEN
@@ -35,9 +35,9 @@ BEGIN
     END IF;
     PERFORM set_config('temula.organization', organization, true);
     UPDATE public.facts SET data = erased WHERE organization_id = organization AND id = fact AND data::text = was::text;
-    found := FOUND;
+    written := FOUND;
     PERFORM set_config('temula.organization', before, true);
-    RETURN found;
+    RETURN written;
 END $$;
 REVOKE ALL ON FUNCTION temula_erase_fact(text, text, json, json) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION temula_erase_fact(text, text, json, json) TO temula_crossing;

@@ -15,7 +15,7 @@ from temula.kernel.ids import EndpointId, OrganizationId
 from temula.outbound.webhooks import store
 from temula.outbound.webhooks.jobs.recording import Recorder, record_apart
 from temula.outbound.webhooks.jobs.sending import Attempts, Opened, Ready, Said, Transport, Tried
-from temula.outbound.webhooks.model import CLOSED_TOPIC, DEADLINE, TOPIC, Held, Waiting
+from temula.outbound.webhooks.model import CLOSED_TOPIC, DEADLINE, ERASED_TOPIC, TOPIC, Held, Waiting
 from temula.outbound.webhooks.model.engine import Engine, Start
 
 log = structlog.get_logger()
@@ -45,6 +45,7 @@ class Deliverer:
         self._said: OrderedDict[str, Said] = OrderedDict()
         self._running: set[asyncio.Task[None]] = set()
         self._tried: list[Tried] = []
+        self._erased = asyncio.Event()
         self._low = asyncio.Event()  # some queue has few ready
         self._write = asyncio.Event()
         self._passing = False
@@ -52,7 +53,7 @@ class Deliverer:
     async def serve(self, stop: asyncio.Event, *, poll: float = 1.0) -> None:
         """Deliver until `stop` is set, then let what is being sent end; no trouble of the database ends it."""
         bell = self._database.bell
-        rung, closed = bell.subscribe(TOPIC), bell.subscribe(CLOSED_TOPIC)
+        rung, closed, self._erased = (bell.subscribe(topic) for topic in (TOPIC, CLOSED_TOPIC, ERASED_TOPIC))
         all_sent, all_written = asyncio.Event(), asyncio.Event()
         recording = asyncio.create_task(self._record_all(all_sent))
         keeping = asyncio.create_task(self._keep_all(all_written))
@@ -68,6 +69,7 @@ class Deliverer:
         finally:
             bell.unsubscribe(TOPIC, rung)
             bell.unsubscribe(CLOSED_TOPIC, closed)
+            bell.unsubscribe(ERASED_TOPIC, self._erased)
             if self._running:
                 await asyncio.wait(self._running, timeout=DEADLINE + GRACE)
             all_sent.set()
@@ -78,6 +80,8 @@ class Deliverer:
 
     async def _look_once(self, closed: asyncio.Event) -> bool:
         """Take queues and load what is due; tell whether there may be more at once."""
+        if self._erased.is_set():
+            self._forget_said()
         try:
             async with self._database.crossing("claiming due deliveries") as uow:
                 if closed.is_set():
@@ -95,6 +99,13 @@ class Deliverer:
             return False
         self._start_all()
         return bool(found) and bool(self._engine.wanted())
+
+    def _forget_said(self) -> None:
+        """Somebody was erased: what is remembered of messages may still name them, and is read anew."""
+        self._erased.clear()
+        self._said.clear()
+        for endpoint_id in self._engine.turns:
+            self._engine.forget_ready(endpoint_id)
 
     async def _take(self, uow: UnitOfWork) -> None:
         until, now = uow.now.timestamp() + LEASE, self._clock.monotonic()

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 
 import msgspec
@@ -69,6 +69,10 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     delivery_created_at: datetime
 
 
+class _Line(msgspec.Struct):
+    message_id: str
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What an archive holds, written last: an archive that has one is whole. `bytes` and `sha256` are of the file."""
 
@@ -125,6 +129,26 @@ def line(attempt: Logged) -> bytes:
             delivery_created_at=attempt.delivery_created_at,
         )
     ) + b"\n"  # fmt: skip
+
+
+def message_of(text: bytes) -> str:
+    """Tell which message a line is about."""
+    return msgspec.json.decode(text, type=_Line).message_id
+
+
+def rewritten(text: bytes, headers: Callable[[bytes], bytes], body: Callable[[bytes], bytes]) -> bytes:
+    """Give a line with its headers and bodies changed; the same bytes if nothing of them changes."""
+    held = msgspec.json.decode(text, type=Line)
+    changes: dict[str, object] = {}
+    for name in ("request_headers", "response_headers"):
+        raw = bytes(getattr(held, name))
+        if (after := headers(raw)) != raw:
+            changes[name] = msgspec.Raw(after)
+    for name in ("request_body", "response_body"):
+        content = _bytes(getattr(held, name), getattr(held, f"{name}_base64"))
+        if content is not None and (after := body(content)) != content:
+            changes[name], changes[f"{name}_base64"] = _text(after)
+    return msgspec.json.encode(msgspec.structs.replace(held, **changes)) + b"\n" if changes else text
 
 
 class Packer:
@@ -199,3 +223,9 @@ def _text(body: bytes | None) -> tuple[str | None, str | None]:
         return body.decode(), None
     except UnicodeDecodeError:
         return None, base64.b64encode(body).decode()
+
+
+def _bytes(text: str | None, encoded: str | None) -> bytes | None:
+    if encoded is not None:
+        return base64.b64decode(encoded)
+    return None if text is None else text.encode()

@@ -9,6 +9,7 @@ from temula.kernel.ids import DeliveryAttemptId, DeliveryId, EndpointId, Message
 
 TOPIC = "deliveries"
 CLOSED_TOPIC = "queues-closed"
+ERASED_TOPIC = "messages-erased"
 DEADLINE = 15.0
 READ_CAP, STORED_CAP = 65536, 16384
 # `GATE` may not be held up by an on-sale burst, and `BULK` holds up nobody.
