@@ -119,6 +119,18 @@ async def test_a_storage_that_does_not_answer_is_given_up(s3: Bucket) -> None:
         assert told not in str(raised.value)
 
 
+async def test_a_bucket_that_is_not_there(s3: Bucket) -> None:
+    """That is a failing storage, and not an object that is not there."""
+    objects = objects_at(s3.url.replace("s3://archive", "s3://nobodys"), Key(KEY, SECRET), plain=True)
+
+    async def listed() -> None:
+        await objects.names("x")
+
+    for act in (lambda: objects.put_small("x", b"1"), lambda: objects.put("x", parts(9)), listed):
+        with pytest.raises(StorageFailed, match=r"\((FileNotFound|Generic)\)"):
+            await act()
+
+
 async def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     """It is a failing storage like any other."""
     (tmp_path / "file").write_text("no folder")

@@ -72,7 +72,7 @@ class Objects:
 
     async def get(self, name: str) -> AsyncIterator[bytes]:
         """Read an object, some of it at a time; raises `FileNotFoundError` if it is not there."""
-        with _told(f"reading {name}"):
+        with _told(f"reading {name}", absent=True):
             found = await obstore.get_async(self._store, name)
             async for part in found.stream(min_chunk_size=CHUNK):
                 yield bytes(part)
@@ -154,15 +154,18 @@ def objects_at(url: str, key: Key | None, *, plain: bool) -> Objects:
 
 
 @contextmanager
-def _told(doing: str) -> "Iterator[None]":
-    """Raise `StorageFailed` for what the storage says; it would quote addresses, requests and keys, we do not."""
+def _told(doing: str, *, absent: bool = False) -> "Iterator[None]":
+    """Raise `StorageFailed` for what the storage says; it would quote addresses, requests and keys, we do not.
+
+    `absent`: that the object is not there is no failure. When one is written or listed, it is the bucket that is not.
+    """
     if open_unit.get() is not None:
         raise RuntimeError(f"{doing} while a unit of work is open: nobody waits for the storage inside a transaction")
     try:
         yield
-    except FileNotFoundError:
-        raise
     except (BaseError, OSError) as error:
+        if absent and isinstance(error, FileNotFoundError):
+            raise
         kind = type(error).__name__.removesuffix("Error")
         raise StorageFailed(f"The object storage failed at {doing} ({kind}).") from None
 
