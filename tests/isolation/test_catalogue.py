@@ -40,7 +40,11 @@ NAMES = {
     "webhook_endpoints.partner_id",
 }  # fmt: skip
 # Functions that run as the owner and that somebody may call: who, and why it gives nothing away.
-LENT = {"temula_webhook_attempts_day(date)": (CROSSING, "makes one empty partition of the log, and nothing else")}
+LENT = {
+    "temula_webhook_attempts_day(date)": (CROSSING, "makes one empty partition of the log, and nothing else"),
+    "temula_webhook_attempts_drop_day(date)": (CROSSING, "drops one partition, whose rows it may delete anyway"),
+    "temula_erase_fact(text,text,json,json)": (CROSSING, "only puts the mark of erasing into one fact's fields"),
+}
 # Every table has a foreign key to what it belongs to but these: the log outlives what it names, and a check on each of
 # ten thousand rows a second would cost more than it finds.
 ALONE = {"organizations", "webhook_attempts"}

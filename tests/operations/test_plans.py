@@ -112,6 +112,8 @@ def page(name: str, statement: sql.Statement, kind: str, index: str, *narrowed: 
 
 
 EVENT, ORDER = id_("evt", 200), id_("reg")
+TOMORROW, MINUTE = NOW + timedelta(days=1), timedelta(minutes=1)
+OF_DAY = "webhook_attempts_20261201_pkey"
 HOT = (
     Hot("token by hash", callers.TOKEN_BY_HASH, (b"\x00" * 32,), {"api_tokens_hash"}, CROSSING),
     Hot("session by hash", callers.SESSION_BY_HASH, (b"\x00" * 32, NOW), {"sessions_hash"}, CROSSING),
@@ -132,6 +134,11 @@ HOT = (
         {"webhook_queues_pkey", "webhook_deliveries_pkey"}, CROSSING),
     Hot("attempts of a delivery", webhooks.ATTEMPTS, (BIG, id_("dlv")),
         {"webhook_attempts_20261201_organization_id_delivery_id_numbe_idx"}),
+    Hot("attempts of a day to archive", webhooks.PAGE_OF_DAY, (BIG, NOW, id_("dat"), TOMORROW, 100), {OF_DAY}),
+    Hot("attempts of a day to erase in", webhooks.PAGE_OF_ATTEMPTS, (BIG, NOW, id_("dat"), TOMORROW, 500), {OF_DAY}),
+    Hot("where a step of a day ends", webhooks.STEP_OF_DAY, (BIG, NOW, TOMORROW, 5000), {OF_DAY}, CROSSING),
+    Hot("a step of a day goes", webhooks.DELETE_OF_DAY, (BIG, NOW, TOMORROW, NOW + MINUTE, "dat"), {OF_DAY}, CROSSING),
+    Hot("facts to erase in", webhooks.PAGE_OF_FACTS, (BIG, 20_000, 0, 500), {"facts_pkey|facts_order"}),
     Hot("how far a pull looks", webhooks.LOOK, (BIG, 20_000, 0, 2000), {"facts_pkey|facts_order"}),
     Hot("pulled messages", webhooks.MESSAGES, (BIG, 20_000, 0, 24_000, 0, ["ticket.issued"], 100),
         {"facts_pkey|facts_order"}),

@@ -12,7 +12,10 @@ from tests.harness.postgres import Postgres
 from tests.harness.statements import Decoding, Found, decodings, statements
 
 # Only the named crossing may touch what these speak of; everything else runs in an organization's unit of work too.
-CROSSING_ONLY = ("fact_consumers", "platform_gateway_configs", "temula_webhook_attempts_day")
+CROSSING_ONLY = (
+    "fact_consumers", "platform_gateway_configs", "temula_webhook_attempts_day", "temula_webhook_attempts_drop_day",
+    "temula_erase_fact",
+)  # fmt: skip
 # These the owner runs, step by step, before the application does; test_restoring.py runs them all.
 OWNERS = "temula.operations.restoring"
 OF_THE_APPLICATION = [one for one in statements() if one.module != OWNERS]

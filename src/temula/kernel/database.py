@@ -7,7 +7,7 @@ organizations is a named act with a reason (`Database.crossing`), done under the
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import asyncpg
@@ -195,6 +195,34 @@ class Database:
         except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError) as error:
             # Those who cross are loops that look again anyway; they know our errors, not the driver's.
             raise Unavailable("Too many writers at the same time; look again.") from error
+
+    @asynccontextmanager
+    async def alone(self, doing: str) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+        """Be the only one, in all processes, who does this; raises `Conflict` if somebody does it now.
+
+        No transaction is open meanwhile. A connection of its own holds a lock, which ends with it, however it ends.
+        What is given raises `DatabaseAway` if it has ended; ask it before what cannot be taken back.
+        """
+        try:
+            connection = await asyncpg.connect(
+                self._dsn, timeout=10, server_settings={"application_name": "temula-alone"}
+            )
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise DatabaseAway("The database cannot be reached now; repeat the request.") from error
+        try:
+            if not await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", doing):
+                raise Conflict(f"Somebody else is {doing} now; repeat it later.")
+
+            async def still() -> None:
+                try:
+                    await connection.execute("SELECT 1")
+                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                    raise DatabaseAway(f"The database went away while {doing}; repeat it.") from error
+
+            yield still
+        finally:
+            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await connection.close(timeout=5)
 
     @asynccontextmanager
     async def _transaction(self, begin: str, actor: Actor) -> AsyncIterator[UnitOfWork]:

@@ -6,8 +6,10 @@ from typing import NamedTuple
 from temula.kernel import settings
 from temula.kernel.crypto import FileKeyRing, KeyRing, load
 from temula.kernel.errors import Misconfigured
+from temula.kernel.objects import Key, Objects, objects_at
 from temula.operations.settings import (
     PARTS,
+    ArchiveSettings,
     DatabaseSettings,
     DataSettings,
     KeySettings,
@@ -26,6 +28,7 @@ class Configuration(NamedTuple):
     keys: KeySettings
     data: DataSettings
     providers: ProviderSettings
+    archive: ArchiveSettings = ArchiveSettings()
 
 
 def configure(source: settings.Source | None = None) -> Configuration:
@@ -34,7 +37,7 @@ def configure(source: settings.Source | None = None) -> Configuration:
     source.require_known(PARTS)
     return Configuration(
         source.read(DatabaseSettings), source.read(ServerSettings), source.read(KeySettings),
-        source.read(DataSettings), source.read(ProviderSettings),
+        source.read(DataSettings), source.read(ProviderSettings), source.read(ArchiveSettings),
     )  # fmt: skip
 
 
@@ -56,6 +59,19 @@ def key_ring(configuration: Configuration) -> KeyRing:
     if not path.exists():
         raise Misconfigured(f"No key ring: {path} does not exist. `temula keys new` makes one; keep it safe.")
     return FileKeyRing(path)
+
+
+def storage(configuration: Configuration) -> Objects:
+    """Give where archives are kept: as set, or the folder `archive` of the data folder."""
+    asked = configuration.archive
+    if not asked.url:
+        return Objects(configuration.data.folder / "archive")
+    key = None
+    if asked.access_key_id or asked.secret_access_key:
+        if not (asked.access_key_id and asked.secret_access_key):
+            raise Misconfigured("Set both TEMULA_ARCHIVE_ACCESS_KEY_ID and TEMULA_ARCHIVE_SECRET_ACCESS_KEY, or none.")
+        key = Key(asked.access_key_id, asked.secret_access_key)
+    return objects_at(asked.url, key, plain=not configuration.server.production)
 
 
 def ring_file(configuration: Configuration) -> Path:

@@ -60,13 +60,31 @@ class DataSettings(Part, frozen=True, forbid_unknown_fields=True):
 
     SECTION: ClassVar[str] = "data"
     dir: Annotated[str, Meta(description="Folder of the embedded database, logs and the quickstart file")] = "var"
-    delivery_days: Annotated[int, Meta(ge=1, description="Days that finished deliveries and attempts are kept")] = 90
+    delivery_days: Annotated[
+        int, Meta(ge=90, description="Days that attempts at deliveries are kept at least; a plan may keep more")
+    ] = 90
     callback_days: Annotated[int, Meta(ge=1, description="Days that providers' callbacks are kept")] = 90
 
     @property
     def folder(self) -> Path:
         """The data folder."""
         return Path(self.dir).absolute()
+
+
+class ArchiveSettings(Part, frozen=True, forbid_unknown_fields=True):
+    """Where what is past its time is kept as files, before its rows go."""
+
+    SECTION: ClassVar[str] = "archive"
+    enabled: Annotated[bool, Meta(description="false: what is past its time is removed and not archived")] = True
+    url: Annotated[
+        str | None,
+        Meta(description="file:///folder, or s3://bucket/folder?region=...&endpoint=https://... (endpoint: of a store "
+                         "that is not Amazon's); empty: archive/ under the data folder"),
+    ] = None  # fmt: skip
+    access_key_id: Annotated[
+        str | None, Meta(description="Key of the s3:// storage; empty: as AWS_ACCESS_KEY_ID or the machine's role says")
+    ] = None
+    secret_access_key: Annotated[str | None, Meta(description="The key's secret")] = None
 
 
 class ProviderSettings(Part, frozen=True, forbid_unknown_fields=True):
@@ -79,4 +97,6 @@ class ProviderSettings(Part, frozen=True, forbid_unknown_fields=True):
     emulator_port: Annotated[int, Meta(ge=0, le=65535, description="Port of the stand-in; 0: the next free one")] = 0
 
 
-PARTS: tuple[type[Part], ...] = (DatabaseSettings, ServerSettings, KeySettings, DataSettings, ProviderSettings)
+PARTS: tuple[type[Part], ...] = (
+    DatabaseSettings, ServerSettings, KeySettings, DataSettings, ArchiveSettings, ProviderSettings,
+)  # fmt: skip

@@ -28,11 +28,11 @@ from temula.kernel.ids import TicketId
 from temula.kernel.runner import AnyHandler, Timed
 from temula.kernel.tenancy import system
 from temula.operations import catalogue, retention
-from temula.operations.configuration import Configuration, key_ring, owner_url
+from temula.operations.configuration import Configuration, key_ring, owner_url, storage
 from temula.operations.settings import ServerSettings
 from temula.outbound.callers.service import Callers
 from temula.outbound.webhooks.jobs import Deliverer, days, fan_out
-from temula.outbound.webhooks.service import Endpoints
+from temula.outbound.webhooks.service import Archives, Endpoints
 
 MOST_IDLE = 2048  # connections that are kept: a hundred endpoints with all of their places
 PLATFORM_ACTOR = system("platform", PLATFORM)
@@ -52,6 +52,12 @@ class House(NamedTuple):
     endpoints: Endpoints
     ticket_keys: PublicKeys
     policy: AddressPolicy
+    archives: Archives
+
+    @property
+    def archives_kept(self) -> Archives | None:
+        """Where what is past its time is archived, unless it is not."""
+        return self.archives if self.configuration.archive.enabled else None
 
     @property
     def followers(self) -> tuple[following.Follower, ...]:
@@ -78,7 +84,7 @@ class House(NamedTuple):
             **door_jobs.handlers(self.door),
             **following.handlers(self.database, self.followers),
             **days.handlers(self.database),
-            **retention.handlers(self.database, self.configuration.data),
+            **retention.handlers(self.database, self.configuration.data, self.archives_kept),
         }
 
     @property
@@ -143,7 +149,7 @@ def built(configuration: Configuration, database: Database, http: Http) -> House
     policy = address_policy(configuration.server)
     return House(
         configuration, database, ring, http, providers, gateways, Door(database, ring, providers), Callers(database),
-        Endpoints(ring, policy, catalogue.examples()), PublicKeys(), policy,
+        Endpoints(ring, policy, catalogue.examples()), PublicKeys(), policy, Archives(storage(configuration)),
     )  # fmt: skip
 
 

@@ -43,6 +43,8 @@ class Role(StrEnum):
 REQUESTS_PER_MINUTE = {Plan.STARTER: 1000, Plan.PRO: 1000, Plan.ENTERPRISE: 10_000}
 PLANS_WITH_API = (Plan.STARTER, Plan.PRO, Plan.ENTERPRISE)
 PLANS_WITH_PLATFORM_PAYMENTS = (Plan.STARTER, Plan.PRO, Plan.ENTERPRISE)
+DELIVERY_DAYS = {Plan.ENTERPRISE: 365}
+"""Days that attempts at deliveries are kept, where a plan has more than the installation's."""
 
 _READ_ALL = frozenset(
     f"{noun}:read"
@@ -90,6 +92,10 @@ class Organization(msgspec.Struct, frozen=True):
     def rate(self) -> int:
         """API requests a minute for each token."""
         return self.requests_per_minute or REQUESTS_PER_MINUTE.get(Plan(self.plan), 0)
+
+    def delivery_days(self, least: int) -> int:
+        """Days that attempts at deliveries are kept: the installation's, or the plan's if that is more."""
+        return max(least, DELIVERY_DAYS.get(Plan(self.plan), 0))
 
     @property
     def may_use_platform_payments(self) -> bool:

@@ -87,6 +87,19 @@ class Buyer(msgspec.Struct, frozen=True, kw_only=True):
     email: str
 
 
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody whose data is to be erased: where they stand, and the values that name them.
+
+    `registration_ids` are those that they are in; of these they are the buyer in `bought`.
+    """
+
+    registration_ids: list[RegistrationId]
+    bought: list[RegistrationId]
+    attendee_ids: list[AttendeeId]
+    names: list[str]
+    emails: list[str]
+
+
 class ExpireHolds(Job, frozen=True, kw_only=True):
     """Let go of what lapsed registrations hold, in every organization."""
 
@@ -114,6 +127,18 @@ def require_email(text: str, pointer: str) -> None:
     local, at, domain = text.rpartition("@")
     if not at or not local or "." not in domain or len(text) > 254 or any(c.isspace() for c in text):
         raise InvalidInput("This is not an email address.", pointer=pointer)
+
+
+def person(registrations: Iterable[Registration], bought: Iterable[Registration], attendees: list[Attendee]) -> Person:
+    """Say who stands there: the buyer of some registrations, attendees of some."""
+    buyers = list(bought)
+    return Person(
+        registration_ids=sorted({*(one.id for one in registrations), *(one.registration_id for one in attendees)}),
+        bought=sorted(one.id for one in buyers),
+        attendee_ids=sorted(one.id for one in attendees),
+        names=sorted({*(one.buyer_name for one in buyers), *(one.name for one in attendees)}),
+        emails=sorted({*(one.buyer_email for one in buyers), *(one.email for one in attendees)}),
+    )
 
 
 def counted(attendees: Iterable[Attendee]) -> dict[str, int]:

@@ -26,14 +26,17 @@ from temula.domain.registrations.model import (
     Arrival,
     Attendee,
     Buyer,
+    Person,
     Registration,
     Seat,
     State,
     check_wish,
     counted,
+    person,
     require_email,
 )
 from temula.kernel.database import Database, UnitOfWork
+from temula.kernel.erasing import MARK, Eraser
 from temula.kernel.errors import DatabaseAway, InvalidInput
 from temula.kernel.ids import ATTENDEE, REGISTRATION
 from temula.kernel.money import Money
@@ -163,6 +166,40 @@ async def rename_attendee(uow: UnitOfWork, attendee_id: str, *, name: str | None
     await store.rename(uow, after.id, after.name, after.email)
     uow.audit("attendee.rename", after.id)
     return after
+
+
+async def person_of_registration(uow: UnitOfWork, registration_id: str) -> Person:
+    """Find everybody in a registration: its buyer and its attendees."""
+    registered = await get(uow, registration_id)
+    return person([registered.registration], [registered.registration], registered.attendees)
+
+
+async def person_of_attendee(uow: UnitOfWork, attendee_id: str) -> Person:
+    """Find an attendee, who may be the buyer too; an address that is the buyer's and not theirs names the buyer."""
+    attendee = await get_attendee(uow, attendee_id)
+    registration = (await get(uow, attendee.registration_id)).registration
+    if registration.buyer_email.lower() != attendee.email.lower():
+        return person([registration], [], [attendee])
+    if registration.buyer_name == attendee.name:
+        return person([registration], [registration], [attendee])
+    return msgspec.structs.replace(person([registration], [], [attendee]), emails=[])
+
+
+async def person_by_email(uow: UnitOfWork, email: str) -> Person:
+    """Find everybody who stands under an email address, whatever its case."""
+    require_email(email, "/email")
+    bought, attendees = await store.bought_by(uow, email), await store.attended_by(uow, email)
+    return msgspec.structs.replace(person(bought, bought, attendees), emails=[email])
+
+
+async def erase(uow: UnitOfWork, gone: Person, eraser: Eraser) -> None:
+    """Put a mark in place of a person's name and email address, and of what names them in a reason."""
+    await store.erase(uow, gone.bought, gone.attendee_ids, MARK)
+    for registration_id in gone.registration_ids:
+        registration = await _locked(uow, registration_id)
+        if registration.cancelled_reason:
+            reason = eraser.text(registration.cancelled_reason.encode(), about=True).decode()
+            await store.update(uow, msgspec.structs.replace(registration, cancelled_reason=reason))
 
 
 async def arrive(uow: UnitOfWork, attendee_id: str) -> Arrival:

@@ -6,7 +6,7 @@ import msgspec
 
 from temula.domain.registrations.model import Arrival, Attendee, Registration, State
 from temula.kernel.database import UnitOfWork
-from temula.kernel.ids import OrganizationId, RegistrationId
+from temula.kernel.ids import AttendeeId, OrganizationId, RegistrationId
 from temula.kernel.pages import Window
 from temula.kernel.sql import Statement, columns
 
@@ -67,6 +67,22 @@ SELECT arrival FROM held
 """)
 COUNT = Statement("""
 SELECT count(*) FROM registrations WHERE organization_id = $1 AND state IN ('pending', 'confirmed')
+""")
+
+# By no index: somebody is erased now and then, and every order would pay for one.
+BOUGHT_BY = Statement(f"""
+SELECT {columns(Registration)} FROM registrations
+WHERE organization_id = $1 AND lower(buyer_email) = lower($2) ORDER BY id
+""")
+ATTENDED_BY = Statement(f"""
+SELECT {columns(Attendee)} FROM attendees WHERE organization_id = $1 AND lower(email) = lower($2) ORDER BY id
+""")
+ERASE_BUYERS = Statement("""
+UPDATE registrations SET buyer_name = $3, buyer_email = $3, updated_at = $4
+WHERE organization_id = $1 AND id = ANY($2::text[])
+""")
+ERASE_ATTENDEES = Statement("""
+UPDATE attendees SET name = $3, email = $3 WHERE organization_id = $1 AND id = ANY($2::text[])
 """)
 
 
@@ -155,3 +171,19 @@ async def arrive(uow: UnitOfWork, attendee_id: str, at: datetime) -> Arrival:
 async def count(uow: UnitOfWork) -> int:
     """Count registrations that stand."""
     return int(await uow.value(COUNT, uow.organization_id))
+
+
+async def bought_by(uow: UnitOfWork, email: str) -> list[Registration]:
+    """List what was bought under an email address."""
+    return await uow.rows(Registration, BOUGHT_BY, uow.organization_id, email)
+
+
+async def attended_by(uow: UnitOfWork, email: str) -> list[Attendee]:
+    """List who attends under an email address."""
+    return await uow.rows(Attendee, ATTENDED_BY, uow.organization_id, email)
+
+
+async def erase(uow: UnitOfWork, bought: list[RegistrationId], attendee_ids: list[AttendeeId], mark: str) -> None:
+    """Put a mark in place of names and email addresses."""
+    await uow.run(ERASE_BUYERS, uow.organization_id, bought, mark, uow.now)
+    await uow.run(ERASE_ATTENDEES, uow.organization_id, attendee_ids, mark)

@@ -28,7 +28,7 @@ from temula.domain.tickets.model.paper import Paper, ticket_pdf
 from temula.domain.tickets.model.ticket import Inspection, StoredKey, Ticket, TicketState, key_context, signing_key
 from temula.kernel.crypto import KeyRing
 from temula.kernel.database import UnitOfWork
-from temula.kernel.ids import TICKET, OrganizationId, TicketId
+from temula.kernel.ids import TICKET, AttendeeId, OrganizationId, TicketId
 from temula.kernel.money import Money
 from temula.kernel.pages import Page, Window, page
 
@@ -109,6 +109,11 @@ async def pdf(uow: UnitOfWork, ticket_id: str) -> bytes:
     if paper is None:
         raise NoSuchTicket(f"The ticket {ticket_id} has no PDF.")
     return paper
+
+
+async def erase(uow: UnitOfWork, attendee_ids: list[AttendeeId]) -> int:
+    """Remove the PDFs of attendees' tickets, which carry their names; the codes carry none and count on."""
+    return await store.delete_papers(uow, attendee_ids)
 
 
 async def void(uow: UnitOfWork, ticket_id: str, reason: str) -> Ticket:

@@ -2,6 +2,7 @@
 
 from temula.domain.tickets.model.ticket import StoredKey, Ticket
 from temula.kernel.database import UnitOfWork
+from temula.kernel.ids import AttendeeId
 from temula.kernel.pages import Window
 from temula.kernel.sealing import sealed
 from temula.kernel.sql import Statement, columns
@@ -34,6 +35,10 @@ INSERT INTO ticket_papers (organization_id, ticket_id, generation, pdf) VALUES (
 ON CONFLICT (organization_id, ticket_id) DO UPDATE SET generation = excluded.generation, pdf = excluded.pdf
 """)
 PAPER = Statement("SELECT pdf FROM ticket_papers WHERE organization_id = $1 AND ticket_id = $2")
+DELETE_PAPERS = Statement("""
+DELETE FROM ticket_papers p USING tickets t WHERE p.organization_id = $1 AND t.organization_id = p.organization_id
+    AND t.id = p.ticket_id AND t.attendee_id = ANY($2::text[])
+""")
 INSERT_KEY = Statement(f"""
 INSERT INTO ticket_keys ({columns(StoredKey)}) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
 """)
@@ -87,6 +92,11 @@ async def paper(uow: UnitOfWork, ticket_id: str) -> bytes | None:
     """Give a ticket's PDF."""
     pdf: bytes | None = await uow.value(PAPER, uow.organization_id, ticket_id)
     return pdf
+
+
+async def delete_papers(uow: UnitOfWork, attendee_ids: list[AttendeeId]) -> int:
+    """Remove the PDFs of attendees' tickets."""
+    return await uow.run(DELETE_PAPERS, uow.organization_id, attendee_ids)
 
 
 async def insert_key(uow: UnitOfWork, key: StoredKey) -> bool:

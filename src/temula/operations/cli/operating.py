@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from temula.operations.cli import listening, people, providing
+from temula.operations.cli import keeping, listening, people, privacy, providing
 from temula.operations.cli.shared import OrganizationOption, actor_of, choice, in_house, table
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def register(app: typer.Typer) -> None:
         ),
         ("jobs", "Background jobs.", {"dead": jobs_dead, "retry": jobs_retry}),
         ("audit", "The audit log.", {"verify": audit_verify}),
+        ("retention", "What is past its time.", keeping.RETENTION),
+        ("privacy", "The data of persons.", privacy.PRIVACY),
     )
     for name, text, commands in groups:
         group = typer.Typer(help=text, no_args_is_help=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from temula.operations.cli import listening
+from temula.operations.cli import keeping, listening
 from temula.operations.cli.shared import OwnOrganization, actor_of, choice, in_house, own, table
 
 if TYPE_CHECKING:
@@ -242,6 +242,10 @@ def group() -> typer.Typer:
     for verb, command in ENDPOINTS.items():
         endpoints.command(verb)(command)
     webhooks.add_typer(endpoints, name="endpoints")
+    archives = typer.Typer(help="Days of the log that are past their time.", no_args_is_help=True)
+    for verb, command in keeping.ARCHIVES.items():
+        archives.command(verb)(command)
+    webhooks.add_typer(archives, name="archives")
     return webhooks
 
 

@@ -1,13 +1,14 @@
 """What can go wrong with webhook endpoints.
 
-NotFound      x NoSuchEndpoint   x NoSuchDelivery   x NoSuchMessage
+NotFound      x NoSuchEndpoint   x NoSuchDelivery   x NoSuchMessage   x NoSuchArchive
 InvalidInput  x UrlRefused       give another address
               x HeadersRefused   give other headers
               x FilterInvalid    see docs/reference/webhook-filters.md
 Conflict      x EndpointNotEnabled
+Misconfigured x ArchiveBroken    see docs/runbooks/failing-archives.md
 """
 
-from temula.kernel.errors import Conflict, InvalidInput, NotFound
+from temula.kernel.errors import Conflict, InvalidInput, Misconfigured, NotFound
 
 
 class NoSuchEndpoint(NotFound):
@@ -26,6 +27,18 @@ class NoSuchMessage(NotFound):
     """The organization has no such message."""
 
     code = "webhook_message_not_found"
+
+
+class NoSuchArchive(NotFound):
+    """The organization has no archive of that day."""
+
+    code = "webhook_archive_not_found"
+
+
+class ArchiveBroken(Misconfigured):
+    """An archive is gone or is not what was written: nothing is removed until an operator has looked at it."""
+
+    code = "webhook_archive_broken"
 
 
 class UrlRefused(InvalidInput):

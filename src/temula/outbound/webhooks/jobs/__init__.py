@@ -2,6 +2,6 @@
 
 from temula.outbound.webhooks.jobs.delivering import LEASE, PLACES, Deliverer
 from temula.outbound.webhooks.jobs.fan_out import fan_out
-from temula.outbound.webhooks.jobs.forgetting import delete_old
+from temula.outbound.webhooks.jobs.forgetting import forget
 
-__all__ = ["LEASE", "PLACES", "Deliverer", "delete_old", "fan_out"]
+__all__ = ["LEASE", "PLACES", "Deliverer", "fan_out", "forget"]

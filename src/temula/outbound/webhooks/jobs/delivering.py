@@ -15,7 +15,7 @@ from temula.kernel.ids import DELIVERY_ATTEMPT, EndpointId, OrganizationId
 from temula.outbound.webhooks import store
 from temula.outbound.webhooks.jobs.recording import Recorder, record_apart
 from temula.outbound.webhooks.jobs.sending import Opened, Ready, Said, Transport, Tried, Trying
-from temula.outbound.webhooks.model import CLOSED_TOPIC, DEADLINE, TOPIC, Held, Waiting
+from temula.outbound.webhooks.model import CLOSED_TOPIC, DEADLINE, ERASED_TOPIC, TOPIC, Held, Waiting
 from temula.outbound.webhooks.model.engine import Engine, Start
 
 log = structlog.get_logger()
@@ -46,6 +46,7 @@ class Deliverer:
         self._said: OrderedDict[str, Said] = OrderedDict()
         self._quiet = asyncio.Event()  # nothing is under way any more
         self._tried: list[Tried] = []
+        self._erased = asyncio.Event()
         self._low = asyncio.Event()  # some queue has few ready
         self._write = asyncio.Event()
         self._passing: float | None = None  # when the next pass is
@@ -56,7 +57,7 @@ class Deliverer:
     async def serve(self, stop: asyncio.Event, *, poll: float = 1.0) -> None:
         """Deliver until `stop` is set, then let what is being sent end; no trouble of the database ends it."""
         bell = self._database.bell
-        rung, closed = bell.subscribe(TOPIC), bell.subscribe(CLOSED_TOPIC)
+        rung, closed, self._erased = (bell.subscribe(topic) for topic in (TOPIC, CLOSED_TOPIC, ERASED_TOPIC))
         all_sent, all_written = asyncio.Event(), asyncio.Event()
         recording = asyncio.create_task(self._record_all(all_sent))
         keeping = asyncio.create_task(self._keep_all(all_written))
@@ -78,6 +79,7 @@ class Deliverer:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(DEADLINE + GRACE):
                         await self._quiet.wait()
+            bell.unsubscribe(ERASED_TOPIC, self._erased)
             all_sent.set()
             self._write.set()
             await recording
@@ -86,6 +88,8 @@ class Deliverer:
 
     async def _look_once(self, closed: asyncio.Event) -> bool:
         """Take queues and load what is due; tell whether there may be more at once."""
+        if self._erased.is_set():
+            self._forget_said()
         try:
             async with self._database.crossing("claiming due deliveries") as uow:
                 if closed.is_set():
@@ -104,6 +108,13 @@ class Deliverer:
         self._everywhere = True
         self._pass()
         return bool(found) and bool(self._engine.wanted())
+
+    def _forget_said(self) -> None:
+        """Somebody was erased: what is remembered of messages may still name them, and is read anew."""
+        self._erased.clear()
+        self._said.clear()
+        for endpoint_id in self._engine.turns:
+            self._engine.forget_ready(endpoint_id)
 
     async def _take(self, uow: UnitOfWork) -> None:
         until, now = uow.now.timestamp() + LEASE, self._clock.monotonic()

@@ -10,6 +10,7 @@ from temula.outbound.webhooks.model.signing import sent_headers
 
 TOPIC = "deliveries"
 CLOSED_TOPIC = "queues-closed"
+ERASED_TOPIC = "messages-erased"
 DEADLINE = 15.0
 READ_CAP, STORED_CAP = 65536, 16384
 # `GATE` may not be held up by an on-sale burst, and `BULK` holds up nobody.

@@ -1,5 +1,6 @@
 """Use cases of webhook endpoints, their deliveries and replays."""
 
+from temula.outbound.webhooks.service.archives import Archives
 from temula.outbound.webhooks.service.deliveries import (
     delivered_since,
     deliveries,
@@ -16,6 +17,7 @@ from temula.outbound.webhooks.store import Narrowed
 __all__ = [
     "BEGINNING",
     "LATEST",
+    "Archives",
     "Endpoints",
     "Narrowed",
     "Notice",

@@ -1,7 +1,7 @@
 """Every SQL statement that writes the log: attempts, and their counts by endpoint and hour."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -72,21 +72,10 @@ ON CONFLICT (organization_id, endpoint_id, hour) DO UPDATE SET
     latency = ARRAY(SELECT a + b FROM unnest(h.latency, excluded.latency) WITH ORDINALITY AS u (a, b, n) ORDER BY n)
 """)
 
-# In steps: a day can hold more rows than one statement may take the time for.
-DELETE_OLD = Statement("""
-DELETE FROM webhook_attempts WHERE (organization_id, at, id) IN (
-    SELECT organization_id, at, id FROM webhook_attempts WHERE at < $1 ORDER BY at LIMIT $2) AND at < $1
-""")
-
 
 async def make_day(uow: UnitOfWork, day: date) -> bool:
     """Make the log's partition of a day, if it is not there; only a crossing unit of work may."""
     return bool(await uow.value(MAKE_DAY, day))
-
-
-async def delete_old(uow: UnitOfWork, before: datetime, most: int) -> int:
-    """Remove attempts that were made before a time."""
-    return await uow.run(DELETE_OLD, before, most)
 
 
 async def add_attempts(uow: UnitOfWork, attempts: Sequence[Attempt]) -> None:
