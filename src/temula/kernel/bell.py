@@ -1,8 +1,8 @@
 """Wake-ups between processes over LISTEN/NOTIFY: a hint only. A lost one costs a reader its poll interval, no data.
 
 Rung outside the transaction on purpose: NOTIFY inside it would serialize all commits on one lock in PostgreSQL.
-The same connection shows that the process lives (it holds an advisory lock, which ends with it, however it ends), and asks
-for the server's time.
+The same connection shows that the process lives: it holds an advisory lock, which ends with it, however it ends. On it
+the server is asked for its time as well.
 """
 
 import asyncio
