@@ -87,9 +87,9 @@ INSERT INTO webhook_deliveries (organization_id, id, endpoint_id, message_id, ty
     created_at)
 SELECT org, 'dlv_' || id, 'whe_' || few, 'msg_' || id, 'x', n % 3, CASE WHEN n % 2 = 0 THEN few END, at, at FROM many;
 SELECT temula_webhook_attempts_day('2026-12-01'::date - 1), temula_webhook_attempts_day('2026-12-01');
-INSERT INTO webhook_attempts (organization_id, at, id, delivery_id, endpoint_id, message_id, type, object_ids, number,
-    outcome, duration_ms, request_headers, delivery_created_at)
-SELECT org, at, 'dat_' || id, 'dlv_' || id, 'whe_' || few, 'msg_' || id, 'x', '{{}}', 1, 'delivered', 1, '{{}}', at
+INSERT INTO webhook_attempts (organization_id, at, id, delivery_id, endpoint_id, message_id, type, number,
+    outcome, duration_ms, signatures, delivery_created_at)
+SELECT org, at, 'dat_' || id, 'dlv_' || id, 'whe_' || few, 'msg_' || id, 'x', 1, 'delivered', 1, '', at
 FROM many;
 ANALYZE;
 SET session_replication_role = DEFAULT;

@@ -16,9 +16,9 @@ from temula.outbound.webhooks.jobs.forgetting import STEP
 
 DAYS = DataSettings(delivery_days=90, callback_days=90)
 ATTEMPTS = """
-INSERT INTO webhook_attempts (organization_id, at, id, delivery_id, endpoint_id, message_id, type, object_ids, number,
-    outcome, duration_ms, request_headers, delivery_created_at)
-SELECT $1, $2, 'dat_' || $3 || n, 'dlv_' || n, 'whe_1', 'msg_' || n, 'event.published', '{}', 1, 'delivered', 3, '{}',
+INSERT INTO webhook_attempts (organization_id, at, id, delivery_id, endpoint_id, message_id, type, number,
+    outcome, duration_ms, signatures, delivery_created_at)
+SELECT $1, $2, 'dat_' || $3 || n, 'dlv_' || n, 'whe_1', 'msg_' || n, 'event.published', 1, 'delivered', 3, '',
     $2
 FROM generate_series(1, $4::int) AS n
 """

@@ -53,7 +53,7 @@ class _Ticks:
 _ticks = _Ticks()  # one a process: order within a millisecond is a promise of the process, not of an object
 
 
-def _uuid7(at: datetime) -> str:
+def _uuid7s(at: datetime, number: int) -> list[str]:
     """48 bits of time, version 7, 12 bits of counter, variant 0b10, 62 random bits, straight into base32.
 
     The bits fall on the characters so that no 128-bit number is needed: 10 characters hold the time, 4 the version,
@@ -62,15 +62,17 @@ def _uuid7(at: datetime) -> str:
     millisecond = (at - _EPOCH) // _MILLISECOND
     if millisecond < 0:
         raise ValueError(f"an id cannot carry the time {at.isoformat()}: it counts from 1970")
-    noise = os.urandom(14)
-    tick = _ticks.next(millisecond, (noise[12] & 7) << 8 | noise[13])
-    time = tick >> 12
-    middle = 7 << 16 | (tick & 0xFFF) << 4 | 0b1000 | noise[12] >> 6
-    p = _PAIRS
-    return (
-        f"{p[time >> 40]}{p[time >> 30 & 1023]}{p[time >> 20 & 1023]}{p[time >> 10 & 1023]}{p[time & 1023]}"
-        f"{p[middle >> 10]}{p[middle & 1023]}{noise[:12].translate(_BYTE_TO_DIGIT).decode()}"
-    )
+    noise = os.urandom(14 * number)
+    digits = noise.translate(_BYTE_TO_DIGIT).decode()
+    made, p, time, written = [], _PAIRS, -1, ""
+    for n in range(0, 14 * number, 14):
+        tick = _ticks.next(millisecond, (noise[n + 12] & 7) << 8 | noise[n + 13])
+        if tick >> 12 != time:
+            time = tick >> 12
+            written = "".join([p[time >> shift & 1023] for shift in (40, 30, 20, 10, 0)])
+        middle = 7 << 16 | (tick & 0xFFF) << 4 | 0b1000 | noise[n + 12] >> 6
+        made.append(f"{written}{p[middle >> 10]}{p[middle & 1023]}{digits[n : n + 12]}")
+    return made
 
 
 def _encode(n: int) -> str:
@@ -88,7 +90,12 @@ class Kind(Generic[T]):
             raise ValueError(f"{self.prefix!r} is not a TypeID prefix: lower-case letters, underscores inside")
 
     def new(self, at: datetime) -> T:
-        return cast("T", f"{self.prefix}_{_uuid7(at)}")
+        return cast("T", f"{self.prefix}_{_uuid7s(at, 1)[0]}")
+
+    def many(self, at: datetime, number: int) -> list[T]:
+        """Make ids in one go, each later than the one before it."""
+        prefix = self.prefix
+        return cast("list[T]", [f"{prefix}_{suffix}" for suffix in _uuid7s(at, number)])
 
     def of(self, uuid: UUID) -> T:
         return cast("T", f"{self.prefix}_{_encode(uuid.int)}")

@@ -1,4 +1,4 @@
-"""The one door out: every HTTP request of Temula to somebody else leaves through `Http.send`.
+"""The one door out: every HTTP request of Temula to somebody else leaves through `Http`.
 
 What went wrong is named by what its reader should do next:
 
@@ -19,11 +19,14 @@ from temula.kernel.http.model import (
     TransactionOpen,
     redact,
 )
+from temula.kernel.http.posting import Done, Fields, Posted, Poster, failed
 from temula.kernel.http.reaching import Limits, MakeSocket
 from temula.kernel.http.resolving import Resolve
 from temula.kernel.http.scrubbing import Stored, scrubbed
 
 __all__ = [
+    "Done",
+    "Fields",
     "HeaderRefused",
     "Http",
     "HttpError",
@@ -31,12 +34,15 @@ __all__ = [
     "MakeSocket",
     "NotSent",
     "OutcomeUnknown",
+    "Posted",
+    "Poster",
     "Request",
     "Resolve",
     "Response",
     "Stored",
     "TransactionOpen",
     "check_customer_headers",
+    "failed",
     "redact",
     "scrubbed",
 ]

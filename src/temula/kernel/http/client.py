@@ -5,24 +5,23 @@ from the environment. One deadline covers everything; what is read is bounded wh
 dialled only after it passed the policy, and nothing but that address is.
 """
 
-import asyncio
 import logging
 import re
 import ssl
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Mapping
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 import structlog
 
 from temula.kernel.addresses import DEFAULT_PORTS, AddressPolicy, AddressRefused, CheckedUrl, check_url
-from temula.kernel.http.deadlines import Deadlines
+from temula.kernel.http.exchanging import Opened, Target, exchange
 from temula.kernel.http.headers import HeaderRefused, header_lines
-from temula.kernel.http.keeping import MAX_IDLE, Kept, Place
-from temula.kernel.http.model import HttpError, NotSent, OutcomeUnknown, Request, Response, TransactionOpen, redact
-from temula.kernel.http.reaching import Limits, MakeSocket, Reach, plain_socket, trusted_tls, verifying
-from temula.kernel.http.resolving import Resolve, SystemResolver
-from temula.kernel.http.wire import Connection
+from temula.kernel.http.keeping import MAX_IDLE, Place
+from temula.kernel.http.model import HttpError, NotSent, Request, Response, TransactionOpen, redact
+from temula.kernel.http.posting import Poster
+from temula.kernel.http.reaching import Limits, MakeSocket, plain_socket, trusted_tls, verifying
+from temula.kernel.http.resolving import Resolve
 from temula.kernel.waiting import open_unit
 
 MAX_HOPS: Final = 3
@@ -32,7 +31,6 @@ REMEMBERED: Final = 10_000
 # Answers to these have no end that a parser finds without knowing the question.
 _UNREADABLE: Final = frozenset({"HEAD", "CONNECT"})
 _BODILESS: Final = frozenset({"GET", "DELETE", "OPTIONS"})
-_REPEATABLE: Final = frozenset({"GET", "PUT", "DELETE", "OPTIONS"})
 
 log = structlog.get_logger()
 
@@ -62,12 +60,12 @@ class Http:
         self._limits = limits or Limits()
         self._defaults = {"User-Agent": user_agent}
         self._max_idle = max_idle
-        self._targets: dict[tuple[str, str], _Target] = {}
-        self._opened: _Opened | None = None
+        self._targets: dict[tuple[str, str], Target] = {}
+        self._opened: Opened | None = None
 
     async def open(self) -> None:
         """Begin; it belongs to the loop that runs now."""
-        self._opened = _Opened(self._resolve, self._make_socket, self._tls, self._limits, self._max_idle)
+        self._opened = Opened(self._resolve, self._make_socket, self._tls, self._limits, self._max_idle)
 
     async def close(self) -> None:
         """Close what is kept. What is being sent ends by itself, by its deadline at the latest."""
@@ -103,14 +101,14 @@ class Http:
         if opened is None:
             raise RuntimeError("open the client first: async with Http() as http")
         began = opened.loop.time()
-        target: _Target | None = None
+        target: Target | None = None
         outcome: Response | HttpError | None = None
         try:
             target = self._target(request, policy)
             key = target.origin if policy is None else reuse
             question = self._written(request, target, keep=key is not None)
             place = None if key is None else Place(key, target.origin, policy)
-            outcome = await _exchange(opened, request, question, target, place, began)
+            outcome = await exchange(opened, request, question, target, place, began)
         except HttpError as error:
             outcome = error
             raise
@@ -118,7 +116,24 @@ class Http:
             _log(request, target, outcome, opened.loop.time() - began, secrets)
         return outcome
 
-    def _target(self, request: Request, policy: AddressPolicy | None) -> "_Target":
+    def poster(
+        self, url: str, headers: Mapping[str, str], *, policy: AddressPolicy, reuse: str, deadline: float, cap: int
+    ) -> Poster:
+        """Give what POSTs to a customer's receiver again and again, each with these headers.
+
+        `reuse` names the endpoint, as in `send`; `deadline` is in seconds, and `cap` in bytes of an answer's body.
+        Raises `NotSent` for a URL or header that may not be sent.
+        """
+        if self._opened is None:
+            raise RuntimeError("open the client first: async with Http() as http")
+        target = self._target(Request("POST", url), policy)
+        try:
+            start = f"{target.start}{header_lines(headers, self._defaults)}{HOPS}: 1\r\n"
+        except HeaderRefused as refused:
+            raise NotSent("request_invalid", refused.detail) from None
+        return Poster(self._opened, target, start, reuse, deadline=deadline, cap=cap)
+
+    def _target(self, request: Request, policy: AddressPolicy | None) -> "Target":
         """Where it goes, checked. Raises `NotSent`."""
         known = self._targets.get((request.method, request.url))
         if known is not None and known.policy is policy:
@@ -130,11 +145,11 @@ class Http:
         start = f"{request.method} {url.target} HTTP/1.1\r\nHost: {host}\r\nAccept-Encoding: identity\r\n"
         if len(self._targets) >= REMEMBERED:
             self._targets.clear()
-        target = _Target(url, policy, (url.scheme, url.host, url.port), start)
+        target = Target(url, policy, (url.scheme, url.host, url.port), start)
         self._targets[request.method, request.url] = target
         return target
 
-    def _written(self, request: Request, target: "_Target", *, keep: bool) -> bytes:
+    def _written(self, request: Request, target: "Target", *, keep: bool) -> bytes:
         """The whole request as bytes, each part checked. Raises `NotSent`."""
         try:
             lines = header_lines(request.headers, self._defaults)
@@ -147,88 +162,6 @@ class Http:
         close = "" if keep else "Connection: close\r\n"
         length = f"Content-Length: {len(request.body)}\r\n" if request.body or request.method not in _BODILESS else ""
         return f"{target.start}{lines}{close}{length}\r\n".encode("ascii") + request.body
-
-
-class _Target(NamedTuple):
-    """A URL as it was checked, under a policy, and what each request to it begins with."""
-
-    url: CheckedUrl
-    policy: AddressPolicy | None
-    origin: tuple[str, str, int]
-    start: str
-
-
-class _Opened:
-    """What belongs to one event loop."""
-
-    def __init__(
-        self, resolve: Resolve | None, make_socket: MakeSocket, tls: ssl.SSLContext, limits: Limits, max_idle: int
-    ) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.deadlines = Deadlines(self.loop)
-        self.kept = Kept(self.loop, max_idle)
-        self._system = SystemResolver()
-        own = resolve or self._system.look_up
-        self.reach = Reach(resolve or self._system.public, own, make_socket, tls, limits)
-
-    def close(self) -> None:
-        self.kept.close()
-        self._system.close()
-
-
-async def _exchange(
-    opened: _Opened, request: Request, question: bytes, target: _Target, place: Place | None, began: float
-) -> Response:
-    until = began + request.deadline
-    connection = None if place is None else opened.kept.take(place)
-    if connection is None:
-        connection = await _reached(opened, target, until)
-        await _ask(opened, connection, question, request.max_response_bytes, until)
-        return _outcome(opened, connection, place, began)
-    await _ask(opened, connection, question, request.max_response_bytes, until)
-    answer = connection.answer
-    may_repeat = target.policy is not None or request.method in _REPEATABLE
-    if not (may_repeat and answer.silent and answer.code == "connection_closed" and opened.loop.time() < until):
-        return _outcome(opened, connection, place, began)
-    try:
-        connection = await _reached(opened, target, until)
-    except NotSent:
-        raise OutcomeUnknown("connection_closed") from None  # the first try may have arrived
-    await _ask(opened, connection, question, request.max_response_bytes, until)
-    return _outcome(opened, connection, place, began)
-
-
-async def _reached(opened: _Opened, target: _Target, until: float) -> Connection:
-    connection = await opened.reach.connection(target.url, target.policy, until)
-    if connection.lost:
-        raise NotSent("connect_failed")
-    return connection
-
-
-async def _ask(opened: _Opened, connection: Connection, question: bytes, cap: int, until: float) -> None:
-    waiter = connection.ask(question, cap)
-    opened.deadlines.add(connection, until)
-    try:
-        await waiter
-    except asyncio.CancelledError:
-        connection.abort()
-        raise
-    finally:
-        opened.deadlines.discard(connection)
-
-
-def _outcome(opened: _Opened, connection: Connection, place: Place | None, began: float) -> Response:
-    """The answer, or what went wrong, with what came; the connection is kept if it may be."""
-    answer = connection.answer
-    response = connection.response(opened.loop.time() - began) if answer.status else None
-    code = answer.code
-    if place is not None and connection.reusable:
-        opened.kept.put(connection, place)
-    else:
-        connection.abort()
-    if code is not None or response is None:
-        raise OutcomeUnknown(code or "bad_response", response)
-    return response
 
 
 def _read_url(url: str, policy: AddressPolicy | None) -> CheckedUrl:
@@ -247,7 +180,7 @@ def _read_url(url: str, policy: AddressPolicy | None) -> CheckedUrl:
 
 def _log(
     request: Request,
-    target: _Target | None,
+    target: Target | None,
     outcome: Response | HttpError | None,
     took: float,
     secrets: Collection[str],

@@ -74,6 +74,16 @@ def header_lines(headers: Mapping[str, str], defaults: Mapping[str, str]) -> str
     return "".join(lines)
 
 
+def check_names(names: Iterable[str]) -> None:
+    """Check names alone. Raises `HeaderRefused`."""
+    seen: set[str] = set()
+    for name in names:
+        folded = _request_name(name)
+        if folded in seen:
+            raise _repeated(name)
+        seen.add(folded)
+
+
 @lru_cache(4096)
 def _request_name(name: str) -> str:
     """The name folded, if it may stand in a request. Raises `HeaderRefused`."""

@@ -1,6 +1,7 @@
 """One connection to a customer's receiver: a question in one write, and the answer to it alone."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, cast
 
 from temula.kernel.http.answer import Answer
@@ -12,27 +13,32 @@ KEEP_ALIVE_SECONDS: Final = 30.0
 class Connection(asyncio.Protocol):
     """Dialled to a checked `address`. At most one question is open; whatever comes unasked closes it."""
 
-    __slots__ = ("_loop", "_transport", "_waiter", "address", "answer", "began", "lost", "slot", "until")
+    __slots__ = ("_done", "_loop", "_transport", "address", "answer", "began", "lost", "slot", "until")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, address: str) -> None:
         self._loop = loop
         self._transport: asyncio.Transport | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._done: Callable[[], None] | None = None
         self.address = address
         self.answer = Answer()
         self.lost = False
         self.slot = 0
         self.until = 0.0
 
-    def ask(self, request: bytes, cap: int) -> "asyncio.Future[None]":
-        """Write the request at once; the future ends when its answer has ended, well or not."""
+    def ask(self, request: bytes, cap: int, done: Callable[[], None]) -> None:
+        """Write the request at once; `done` is called when its answer has ended, well or not: never from in here."""
         self.answer.start(cap)
-        self._waiter = waiter = self._loop.create_future()
+        self._done = done
         if self._transport is None:
-            self._end("connection_closed")
+            self._loop.call_soon(self._end, "connection_closed")
         else:
             self._transport.write(request)
-        return waiter
+
+    async def answered(self, request: bytes, cap: int) -> None:
+        """Write the request and wait until its answer has ended, well or not."""
+        waiter = self._loop.create_future()
+        self.ask(request, cap, lambda: None if waiter.done() else waiter.set_result(None))
+        await waiter
 
     @property
     def reusable(self) -> bool:
@@ -78,13 +84,10 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        waiter = self._waiter
-        if waiter is None:
+        if self._done is None:
             self.abort()  # nobody asked: it would be taken for the answer to the next question
         elif self.answer.feed(data):
-            self._waiter = None
-            if not waiter.done():
-                waiter.set_result(None)
+            self._wake()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.lost = True
@@ -97,6 +100,6 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        done, self._done = self._done, None
+        if done is not None:
+            done()

@@ -111,7 +111,8 @@ CREATE INDEX webhook_queues_due ON webhook_queues (due_at) WHERE open;
 CREATE INDEX webhook_queues_leased ON webhook_queues (leased_until);
 SELECT temula_wall('webhook_queues');
 
--- What waits, and nothing else: when a delivery ends its row goes, and its last attempt says how.
+-- What waits, and nothing else: when a delivery ends its row goes, and its last attempt says how. That the endpoint is there
+-- is checked by its queue, once for many deliveries: the trigger below makes no delivery without a queue.
 CREATE TABLE webhook_deliveries (
     organization_id text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
@@ -124,8 +125,7 @@ CREATE TABLE webhook_deliveries (
     next_at timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
     replay_id text COLLATE "C",
-    PRIMARY KEY (organization_id, id),
-    FOREIGN KEY (organization_id, endpoint_id) REFERENCES webhook_endpoints ON DELETE CASCADE
+    PRIMARY KEY (organization_id, id)
 ) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_insert_scale_factor = 0.1,
     autovacuum_vacuum_cost_delay = 0);
 COMMENT ON TABLE webhook_deliveries IS 'retention=until_done personal=none';
@@ -160,15 +160,14 @@ CREATE TABLE webhook_attempts (
     message_id text COLLATE "C" NOT NULL,
     type text COLLATE "C" NOT NULL,
     event_id text COLLATE "C",
-    object_ids text[] NOT NULL,
     number integer NOT NULL,
     outcome text NOT NULL CHECK (outcome IN ('delivered', 'retried', 'exhausted', 'gone')),
     duration_ms integer NOT NULL,
     address text,
-    request_headers json NOT NULL,
+    signatures text NOT NULL,
     request_body bytea,
     status smallint,
-    response_headers json,
+    response_headers bytea,
     response_body bytea,
     error text,
     replay_id text COLLATE "C",
@@ -176,8 +175,11 @@ CREATE TABLE webhook_attempts (
     PRIMARY KEY (organization_id, at, id)
 ) PARTITION BY RANGE (at);
 COMMENT ON TABLE webhook_attempts IS
-    'retention=90d personal=request_headers,request_body,response_headers,response_body';
+    'retention=90d personal=request_body,response_headers,response_body';
 COMMENT ON COLUMN webhook_attempts.outcome IS 'Any other than retried is the end of the delivery.';
+COMMENT ON COLUMN webhook_attempts.signatures IS
+    'webhook-signature, X-Temula-Signature, the previous one: a line each. The other headers follow from the row.';
+COMMENT ON COLUMN webhook_attempts.response_headers IS 'As they came, a line each.';
 COMMENT ON COLUMN webhook_attempts.request_body IS 'Only if the endpoint reshapes messages; else it is made of the fact.';
 CREATE INDEX webhook_attempts_delivery ON webhook_attempts (organization_id, delivery_id, number);
 CREATE INDEX webhook_attempts_endpoint ON webhook_attempts (organization_id, endpoint_id, at);

@@ -11,10 +11,10 @@ from temula.kernel.addresses import AddressPolicy
 from temula.kernel.crypto import KeyRing
 from temula.kernel.database import Database, UnitOfWork
 from temula.kernel.errors import TemulaError
-from temula.kernel.ids import EndpointId, OrganizationId
+from temula.kernel.ids import DELIVERY_ATTEMPT, EndpointId, OrganizationId
 from temula.outbound.webhooks import store
 from temula.outbound.webhooks.jobs.recording import Recorder, record_apart
-from temula.outbound.webhooks.jobs.sending import Attempts, Opened, Ready, Said, Transport, Tried
+from temula.outbound.webhooks.jobs.sending import Opened, Ready, Said, Transport, Tried, Trying
 from temula.outbound.webhooks.model import CLOSED_TOPIC, DEADLINE, TOPIC, Held, Waiting
 from temula.outbound.webhooks.model.engine import Engine, Start
 
@@ -39,15 +39,19 @@ class Deliverer:
         self._clock = database.clock
         self._ring = ring
         self._engine: Engine[Ready] = Engine(places)
-        self._attempts = Attempts(transport, policy, self._clock)
+        self._transport = transport
+        self._policy = policy
         self._recorder = Recorder(database)
         self._opened: dict[str, Opened] = {}
         self._said: OrderedDict[str, Said] = OrderedDict()
-        self._running: set[asyncio.Task[None]] = set()
+        self._quiet = asyncio.Event()  # nothing is under way any more
         self._tried: list[Tried] = []
         self._low = asyncio.Event()  # some queue has few ready
         self._write = asyncio.Event()
-        self._passing = False
+        self._passing: float | None = None  # when the next pass is
+        self._touched: dict[str, None] = {}  # endpoints at which attempts have ended since the last pass
+        self._everywhere = False  # places were short
+        self._stopping = False
 
     async def serve(self, stop: asyncio.Event, *, poll: float = 1.0) -> None:
         """Deliver until `stop` is set, then let what is being sent end; no trouble of the database ends it."""
@@ -68,8 +72,12 @@ class Deliverer:
         finally:
             bell.unsubscribe(TOPIC, rung)
             bell.unsubscribe(CLOSED_TOPIC, closed)
-            if self._running:
-                await asyncio.wait(self._running, timeout=DEADLINE + GRACE)
+            self._stopping = True
+            self._quiet.clear()
+            if self._engine.under_way:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(DEADLINE + GRACE):
+                        await self._quiet.wait()
             all_sent.set()
             self._write.set()
             await recording
@@ -93,7 +101,8 @@ class Deliverer:
         except Exception:
             log.exception("deliveries.claim_failed")
             return False
-        self._start_all()
+        self._everywhere = True
+        self._pass()
         return bool(found) and bool(self._engine.wanted())
 
     async def _take(self, uow: UnitOfWork) -> None:
@@ -138,7 +147,7 @@ class Deliverer:
         now = self._clock.monotonic()
         for target in await store.targets(uow, sorted(changed)) if changed else ():
             try:
-                self._opened[target.id] = Opened(target, self._ring)
+                self._opened[target.id] = Opened(target, self._ring, self._transport, self._policy)
                 self._recorder.is_failing(target.id, target.failures)
             except Exception:
                 # Its queue is kept until the lease runs out, and then looked at again; the others go on.
@@ -160,54 +169,57 @@ class Deliverer:
             if one.message_id in self._said:
                 self._said.move_to_end(one.message_id)
 
-    def _start_all(self) -> None:
-        self._passing = False
-        now = self._clock.monotonic()
-        self._start(list(self._engine.start(now, self._clock.now().timestamp() + DEADLINE)))
-        if self._engine.next_start(now) is not None:
-            self._pass_soon(TICK)
+    def _pass_soon(self, seconds: float = 0.0) -> None:
+        loop, at = asyncio.get_running_loop(), self._clock.monotonic() + seconds
+        if self._passing is None or at < self._passing:
+            self._passing = at
+            if seconds:
+                loop.call_later(seconds, self._pass)
+            else:
+                loop.call_soon(self._pass)
 
-    def _pass_soon(self, seconds: float) -> None:
-        if not self._passing:
-            self._passing = True
-            asyncio.get_running_loop().call_later(seconds, self._start_all)
+    def _pass(self) -> None:
+        """Begin what may begin: where attempts have ended, or everywhere if places were what it waited for."""
+        self._passing = None
+        if self._stopping:
+            return
+        engine, now = self._engine, self._clock.monotonic()
+        touched, everywhere = self._touched, self._everywhere
+        self._touched, self._everywhere = {}, False
+        only = None if everywhere else touched
+        self._start(list(engine.start(now, self._clock.now().timestamp() + DEADLINE, only=only)))
+        if any(engine.is_low(one) for one in touched):
+            self._low.set()
+        if (at := engine.next_start(now, only=only)) is not None:
+            self._touched.update(touched)
+            self._everywhere |= everywhere
+            self._pass_soon(max(TICK, at - now))
 
     def _start(self, starts: Sequence[Start[Ready]]) -> None:
-        for endpoint_id, delivery in starts:
-            fence = self._engine.turns[endpoint_id].fence
-            task = asyncio.create_task(self._try(endpoint_id, delivery, fence))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+        at = self._clock.now()
+        ids = DELIVERY_ATTEMPT.many(at, len(starts))
+        for identifier, (endpoint_id, ready) in zip(ids, starts, strict=True):
+            fence, opened = self._engine.turns[endpoint_id].fence, self._opened[endpoint_id]
+            try:
+                Trying(identifier, ready, fence, opened, at, self._ended)
+            except Exception:
+                # Nothing is recorded: the delivery is loaded again once its queue is taken anew.
+                log.exception("delivery.failed", delivery=ready.id)
+                self._ended(ready, None)
 
-    async def _try(self, endpoint_id: str, ready: Ready, fence: int) -> None:
-        tried: Tried | None = None
-        began = self._clock.monotonic()
-        try:
-            tried = await self._attempts.make(ready, fence, self._opened[endpoint_id])
+    def _ended(self, ready: Ready, tried: Tried | None) -> None:
+        engine, now, endpoint_id = self._engine, self._clock.monotonic(), ready.delivery.endpoint_id
+        self._everywhere |= engine.is_full
+        self._touched[endpoint_id] = None
+        if tried is None:
+            engine.ended(ready, succeeded=False, seconds=0.0, asked=None, now=now)
+        else:
+            engine.ended(ready, succeeded=tried.succeeded, seconds=tried.seconds, asked=tried.asked, now=now)
             self._tried.append(tried)
             self._write.set()
-        except Exception:
-            # Nothing was recorded: the delivery is loaded again once its queue is taken anew.
-            log.exception("delivery.failed", delivery=ready.id)
-        finally:
-            self._end(endpoint_id, ready, tried, self._clock.monotonic() - began)
-
-    def _end(self, endpoint_id: str, ready: Ready, tried: Tried | None, seconds: float) -> None:
-        engine, now = self._engine, self._clock.monotonic()
-        full = engine.is_full
-        engine.ended(
-            ready, succeeded=tried is not None and tried.attempt.succeeded, seconds=seconds,
-            asked=tried.asked if tried is not None else None, now=now,
-        )  # fmt: skip
-        turn = engine.turns.get(endpoint_id)
-        if turn is not None and turn.waiting:
-            self._start(list(engine.start(now, self._clock.now().timestamp() + DEADLINE, only=(endpoint_id,))))
-            if not full and turn.waiting and engine.next_start(now, only=(endpoint_id,)) is not None:
-                self._pass_soon(TICK)
-        if full:
-            self._pass_soon(0)
-        if turn is not None and turn.more and engine.is_low(endpoint_id):
-            self._low.set()
+        if not engine.under_way:
+            self._quiet.set()
+        self._pass_soon()
 
     async def _record_all(self, ended: asyncio.Event) -> None:
         while not ended.is_set() or self._tried:

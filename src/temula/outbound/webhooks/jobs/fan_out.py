@@ -23,21 +23,23 @@ def fan_out() -> WritingConsumer:
         by_organization: dict[str, list[Subscription]] = {}
         for one in await store.subscriptions(uow, sorted({fact.organization_id for fact in public})):
             by_organization.setdefault(one.organization_id, []).append(one)
-        wanted = [
-            _wanted(uow, fact, endpoint)
+        pairs = [
+            (fact, endpoint)
             for fact in public
             for endpoint in by_organization.get(fact.organization_id, ())
             if endpoint.wants(fact)
         ]
+        ids = DELIVERY.many(uow.now, len(pairs))
+        wanted = [_wanted(identifier, *pair) for identifier, pair in zip(ids, pairs, strict=True)]
         if await store.add_deliveries(uow, wanted):
             uow.ring(TOPIC)
 
     return WritingConsumer("webhooks", write, BATCH)
 
 
-def _wanted(uow: UnitOfWork, fact: StoredFact, endpoint: Subscription) -> store.Wanted:
+def _wanted(identifier: str, fact: StoredFact, endpoint: Subscription) -> store.Wanted:
     lane = GATE if fact.type in AT_THE_GATE else USUAL
     return store.Wanted(
-        fact.organization_id, DELIVERY.new(uow.now), endpoint.id, fact.id, fact.type,
+        fact.organization_id, identifier, endpoint.id, fact.id, fact.type,
         lane if endpoint.state == EndpointState.ENABLED else BULK, endpoint.order_key(fact),
     )  # fmt: skip

@@ -49,7 +49,7 @@ class Recorder:
         troubled: dict[str, list[Tried]] = defaultdict(list)
         for one in batch:
             endpoint_id = one.delivery.endpoint_id
-            if not one.attempt.succeeded:
+            if not one.succeeded:
                 self._failing.add(endpoint_id)
             if endpoint_id in self._failing:
                 troubled[endpoint_id].append(one)
@@ -65,7 +65,7 @@ class Recorder:
         async def work(uow: UnitOfWork) -> int:
             endpoint = await store.lock(uow, endpoint_id)
             if endpoint is None:
-                await _write(uow, [(_with(one, Outcome.GONE), None) for one in tried if not one.attempt.succeeded])
+                await _write(uow, [(_with(one, Outcome.GONE), None) for one in tried if not one.succeeded])
                 return 0
             decided = [_decided(one, uow.now) for one in tried]
             kept = await _write(uow, decided)
@@ -87,7 +87,7 @@ def _with(tried: Tried, outcome: Outcome) -> Tried:
 
 def _decided(tried: Tried, now: datetime) -> tuple[Tried, datetime | None]:
     """Say when a delivery is tried again; None if it is over."""
-    if tried.attempt.succeeded:
+    if tried.succeeded:
         return tried, None
     wait = next_wait(tried.attempt.number, tried.retry_after)
     if wait is None:

@@ -1,23 +1,26 @@
-"""One attempt: what goes out is made and signed, sent, and what came of it is told. No transaction is open."""
+"""One attempt: what goes out is made and signed, posted, and what came of it is told. No transaction is open."""
 
+import asyncio
 import math
-import re
-from collections.abc import Awaitable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
 import msgspec
+import structlog
 
 from temula.kernel.addresses import AddressPolicy
-from temula.kernel.clock import Clock
 from temula.kernel.crypto import KeyRing
-from temula.kernel.http import HttpError, OutcomeUnknown, Request, Response, Stored, scrubbed
-from temula.kernel.ids import DELIVERY_ATTEMPT
+from temula.kernel.http import Done, Fields, NotSent, Posted, Response, failed, scrubbed
+from temula.kernel.ids import DeliveryAttemptId
 from temula.outbound.webhooks.model import (
+    ALWAYS,
     BULK,
     DEADLINE,
     GONE,
     READ_CAP,
+    SIGNED,
+    SIGNED_BY_TWO,
     STORED_CAP,
     Attempt,
     Message,
@@ -32,27 +35,34 @@ from temula.outbound.webhooks.model import (
     shaped,
 )
 
+log = structlog.get_logger()
 OVERLOADED = frozenset({429, 502, 503, 504})
-_ID = re.compile(rb'"([a-z]{2,4}_[0-7][0-9a-hjkmnp-tv-z]{25})"')
-_HEADERS = msgspec.json.Encoder()
 SHORTEST_SIGNATURE = 44  # base64 of a SHA-256
+_FIELDS = {names: Fields(names) for names in (SIGNED, SIGNED_BY_TWO)}
+
+
+class Sends(Protocol):
+    """What POSTs to one receiver."""
+
+    def post(self, fields: Fields, values: tuple[str, ...], body: bytes, done: Done) -> None:
+        """Send once; `done` is called later, exactly once."""
 
 
 class Transport(Protocol):
     """The door out. `reuse` names the endpoint: no connection is shared by two."""
 
-    def send(
-        self, request: Request, *, policy: AddressPolicy, secrets: tuple[str, ...], reuse: str
-    ) -> Awaitable[Response]:
-        """Give any answer; raises `NotSent` or `OutcomeUnknown`."""
+    def poster(
+        self, url: str, headers: dict[str, str], *, policy: AddressPolicy, reuse: str, deadline: float, cap: int
+    ) -> Sends:
+        """Give what POSTs to an endpoint; raises `NotSent` if nothing may be sent there."""
 
 
 class Opened:
     """An endpoint as a worker uses it, opened once for each change of it."""
 
-    __slots__ = ("own", "own_values", "previous_until", "reshaped", "signer", "signer_after", "target")
+    __slots__ = ("own_values", "poster", "previous_until", "refused", "reshaped", "signer", "signer_after", "target")
 
-    def __init__(self, target: Target, ring: KeyRing) -> None:
+    def __init__(self, target: Target, ring: KeyRing, transport: Transport, policy: AddressPolicy) -> None:
         def opened(sealed: bytes, field: str) -> bytes:
             return ring.open(sealed, secret_context(target.organization_id, target.id, field))
 
@@ -62,26 +72,27 @@ class Opened:
         self.previous_until = target.previous_until
         if target.previous_secret is not None and target.previous_until is not None:
             self.signer = Signer([secret, opened(target.previous_secret, "previous_secret").decode()])
-        own = customer_headers(opened(target.headers, "headers")) if target.headers is not None else []
-        self.own = dict(own)
-        self.own_values = tuple(self.own.values())
+        own = dict(customer_headers(opened(target.headers, "headers"))) if target.headers is not None else {}
+        self.own_values = tuple(own.values())
         self.reshaped = reshapes(target)
-
-    def signed(self, message_id: str, body: bytes, at: datetime) -> dict[str, str]:
-        """Give the signed headers of an attempt, under the previous secret too as long as it counts."""
-        still = self.previous_until is not None and at < self.previous_until
-        return (self.signer if still else self.signer_after).headers(message_id, body, at)
+        self.poster: Sends | None = None
+        self.refused = ""
+        try:
+            self.poster = transport.poster(
+                target.url, {**own, **ALWAYS}, policy=policy, reuse=target.id, deadline=DEADLINE, cap=READ_CAP
+            )
+        except NotSent as refused:
+            self.refused = refused.code
 
 
 class Said:
     """A message as it is sent to many: its bytes are made once for all endpoints that do not reshape it."""
 
-    __slots__ = ("body", "message", "object_ids")
+    __slots__ = ("body", "message")
 
     def __init__(self, message: Message) -> None:
         self.message = message
         self.body = self.body_for(_WHOLE)
-        self.object_ids = list(dict.fromkeys(one.decode() for one in _ID.findall(message.data)))
 
     def body_for(self, target: "Target | _Whole") -> bytes:
         """Give the bytes for an endpoint."""
@@ -116,6 +127,7 @@ class Tried(msgspec.Struct):
     delivery: Waiting
     fence: int
     attempt: Attempt
+    succeeded: bool
     retry_after: float | None
     seconds: float
 
@@ -127,64 +139,75 @@ class Tried(msgspec.Struct):
         return self.retry_after if self.attempt.status in OVERLOADED else None
 
 
-def _may_tell(answer: Response) -> bool:
-    """Whether there is room for one of our signatures in an answer, or something that has to be taken out of it."""
-    return (
-        len(answer.body) >= SHORTEST_SIGNATURE
-        or b"\0" in answer.body
-        or any(len(value) >= SHORTEST_SIGNATURE or "\0" in value for _, value in answer.headers)
-    )
+class Trying:
+    """An attempt that is under way; `ended` is called once, with None if an error of ours keeps it from being told."""
 
+    __slots__ = ("_at", "_body", "_ended", "_id", "_opened", "_values", "fence", "ready")
 
-class Attempts:
-    """Makes attempts, over one door out and under one address policy."""
+    def __init__(
+        self, identifier: DeliveryAttemptId, ready: Ready, fence: int, opened: Opened, at: datetime, ended: "Ended"
+    ) -> None:
+        self._id = identifier
+        self.ready = ready
+        self.fence = fence
+        self._opened = opened
+        self._at = at
+        self._ended = ended
+        self._body = body = ready.said.body_for(opened.target) if opened.reshaped else ready.said.body
+        until = opened.previous_until
+        signer = opened.signer if until is not None and at < until else opened.signer_after
+        self._values = values = signer.values(ready.delivery.message_id, body, at)
+        if opened.poster is None:
+            asyncio.get_running_loop().call_soon(self._answered, failed(opened.refused))
+        else:
+            opened.poster.post(_FIELDS[signer.names], values, body, self._answered)
 
-    def __init__(self, transport: Transport, policy: AddressPolicy, clock: Clock) -> None:
-        self._transport = transport
-        self._policy = policy
-        self._clock = clock
-
-    async def make(self, ready: Ready, fence: int, opened: Opened) -> Tried:
-        """Try a delivery once; whatever the receiver does is told, and not raised."""
-        at, delivery, said = self._clock.now(), ready.delivery, ready.said
-        target = opened.target
-        body = said.body_for(target) if opened.reshaped else said.body
-        headers = opened.signed(delivery.message_id, body, at)
-        request = Request(
-            "POST", target.url, {**opened.own, **headers} if opened.own else headers, body, DEADLINE, READ_CAP
-        )
-        began = self._clock.monotonic()
-        answer: Response | None = None
-        error: str | None = None
+    def _answered(self, posted: Posted | None) -> None:
+        tried = None
         try:
-            answer = await self._transport.send(request, policy=self._policy, secrets=(target.url,), reuse=target.id)
-        except HttpError as failed:
-            error = failed.code
-            answer = failed.answer if isinstance(failed, OutcomeUnknown) else None
-        seconds = self._clock.monotonic() - began
-        attempt = self._logged(delivery, said, at, seconds, headers, opened, answer, error, body)
-        return Tried(
-            delivery, fence, attempt, retry_after_of(answer.header("retry-after"), at) if answer else None, seconds
-        )
+            if posted is not None:
+                tried = self._tried(posted)
+        except Exception:
+            log.exception("delivery.failed", delivery=self.ready.id)
+        self._ended(self.ready, tried)
 
-    def _logged(
-        self, delivery: Waiting, said: Said, at: datetime, seconds: float, headers: dict[str, str], opened: Opened,
-        answer: Response | None, error: str | None, body: bytes,
-    ) -> Attempt:  # fmt: skip
+    def _tried(self, posted: Posted) -> Tried:
+        delivery, opened, values = self.ready.delivery, self._opened, self._values
         status = stored_headers = stored_body = None
-        if answer is not None:
-            status = answer.status
-            kept: Stored | Response = answer
-            if opened.own or _may_tell(answer):
-                secrets = (headers["X-Temula-Signature"], headers["webhook-signature"], *opened.own_values)
-                kept = scrubbed(answer, secrets, most=STORED_CAP)
-            stored_headers, stored_body = _HEADERS.encode(kept.headers), kept.body
-        succeeded = status is not None and 200 <= status < 300
-        return Attempt(
-            delivery.organization_id, at, DELIVERY_ATTEMPT.new(at), delivery.id, delivery.endpoint_id,
-            delivery.message_id, delivery.type, said.message.event_id, said.object_ids, delivery.attempts + 1,
-            Outcome.DELIVERED if succeeded else Outcome.RETRIED, round(seconds * 1000),
-            answer.address if answer is not None else None, _HEADERS.encode(headers),
-            body if opened.reshaped else None, status, stored_headers, stored_body, error, delivery.replay_id,
-            delivery.created_at,
+        if posted.status:
+            status = posted.status
+            if opened.own_values or _may_tell(posted):
+                stored_headers, stored_body = _scrubbed(posted, (*values[2:], *opened.own_values))
+            else:
+                stored_headers = b"\r\n".join([name + b": " + value for name, value in posted.headers])
+                stored_body = posted.body[:STORED_CAP]
+        succeeded = 200 <= posted.status < 300
+        attempt = Attempt(
+            delivery.organization_id, self._at, self._id, delivery.id, delivery.endpoint_id,
+            delivery.message_id, delivery.type, self.ready.said.message.event_id, delivery.attempts + 1,
+            Outcome.DELIVERED if succeeded else Outcome.RETRIED, round(posted.seconds * 1000),
+            posted.address if posted.status else None, "\n".join(values[2:]), self._body if opened.reshaped else None,
+            status, stored_headers, stored_body, posted.code, delivery.replay_id, delivery.created_at,
         )  # fmt: skip
+        wait = None if succeeded else retry_after_of(_header(posted, b"retry-after"), self._at)
+        return Tried(delivery, self.fence, attempt, succeeded, wait, posted.seconds)
+
+
+Ended = Callable[[Ready, Tried | None], None]
+
+
+def _header(posted: Posted, wanted: bytes) -> str | None:
+    return next((value.decode("latin-1") for name, value in posted.headers if name.lower() == wanted), None)
+
+
+def _may_tell(posted: Posted) -> bool:
+    """Whether there is room for one of our signatures in an answer."""
+    return max(len(posted.body), *[len(value) for _, value in posted.headers], 0) >= SHORTEST_SIGNATURE
+
+
+def _scrubbed(posted: Posted, secrets: tuple[str, ...]) -> tuple[bytes, bytes]:
+    """Give the answer's headers and body without what must not be stored of it."""
+    headers = [(name.decode("utf-8", "replace"), value.decode("utf-8", "replace")) for name, value in posted.headers]
+    answer = Response(posted.status, headers, posted.body, posted.truncated, posted.seconds, posted.address or "")
+    kept = scrubbed(answer, secrets, most=STORED_CAP)
+    return "\r\n".join(f"{name}: {value}" for name, value in kept.headers).encode(), kept.body

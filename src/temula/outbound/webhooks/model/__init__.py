@@ -60,6 +60,9 @@ from temula.outbound.webhooks.model.shaping import (
     shaped,
 )
 from temula.outbound.webhooks.model.signing import (
+    ALWAYS,
+    SIGNED,
+    SIGNED_BY_TWO,
     Signer,
     plain_signature,
     signed_headers,
@@ -67,6 +70,7 @@ from temula.outbound.webhooks.model.signing import (
 )
 
 __all__ = [
+    "ALWAYS",
     "AT_THE_GATE",
     "BUCKETS",
     "BULK",
@@ -82,6 +86,8 @@ __all__ = [
     "OPERATIONAL_FACTS",
     "OVERLAP",
     "READ_CAP",
+    "SIGNED",
+    "SIGNED_BY_TWO",
     "STEP",
     "STORED_CAP",
     "TEST_MARK",

@@ -1,8 +1,9 @@
 """What dashboards count of attempts, by endpoint and hour."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from temula.outbound.webhooks.model.delivery import Attempt, Outcome
 
@@ -10,7 +11,11 @@ from temula.outbound.webhooks.model.delivery import Attempt, Outcome
 # back, a percentile is wrong by an eighth at most.
 STEP = 1.25
 BUCKETS = 48
+_HOUR = timedelta(hours=1)
 _OUTCOMES = (Outcome.DELIVERED, Outcome.RETRIED, Outcome.EXHAUSTED, Outcome.GONE)
+
+
+_FIRST_OF = [math.ceil(STEP**n) for n in range(BUCKETS - 1)]  # the shortest duration that is counted in bucket n + 1
 
 
 class Hour:
@@ -27,13 +32,6 @@ class Hour:
         self.duration_ms = 0
         self.latency = [0] * BUCKETS
 
-    def add(self, attempt: Attempt) -> None:
-        """Count an attempt."""
-        self.outcomes[attempt.outcome] += 1
-        self.failures += not attempt.succeeded
-        self.duration_ms += attempt.duration_ms
-        self.latency[bucket_of(attempt.duration_ms)] += 1
-
     def row(self) -> tuple[object, ...]:
         """Give the values of a row; `latency` as PostgreSQL writes an array."""
         counts = [self.outcomes[one] for one in _OUTCOMES]
@@ -46,18 +44,22 @@ class Hour:
 
 def bucket_of(duration_ms: int) -> int:
     """Give the bucket in which a duration is counted."""
-    if duration_ms < 1:
-        return 0
-    return min(BUCKETS - 1, math.floor(math.log(duration_ms, STEP) + 1e-9) + 1)
+    return bisect_right(_FIRST_OF, duration_ms)
 
 
 def counted(attempts: Iterable[Attempt]) -> list[Hour]:
     """Count attempts by endpoint and hour."""
     hours: dict[tuple[str, datetime], Hour] = {}
+    hour = datetime.min.replace(tzinfo=UTC)
     for attempt in attempts:
-        at = attempt.at.replace(minute=0, second=0, microsecond=0)
-        key = attempt.endpoint_id, at
-        if key not in hours:
-            hours[key] = Hour(attempt.organization_id, attempt.endpoint_id, at)
-        hours[key].add(attempt)
+        if not hour <= attempt.at < hour + _HOUR:
+            hour = attempt.at.replace(minute=0, second=0, microsecond=0)
+        one = hours.get((attempt.endpoint_id, hour))
+        if one is None:
+            one = Hour(attempt.organization_id, attempt.endpoint_id, hour)
+            hours[attempt.endpoint_id, hour] = one
+        one.outcomes[attempt.outcome] += 1
+        one.failures += attempt.outcome != Outcome.DELIVERED
+        one.duration_ms += attempt.duration_ms
+        one.latency[bisect_right(_FIRST_OF, attempt.duration_ms)] += 1
     return list(hours.values())

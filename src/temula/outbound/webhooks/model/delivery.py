@@ -6,6 +6,7 @@ from enum import StrEnum
 import msgspec
 
 from temula.kernel.ids import DeliveryAttemptId, DeliveryId, EndpointId, MessageId, OrganizationId
+from temula.outbound.webhooks.model.signing import sent_headers
 
 TOPIC = "deliveries"
 CLOSED_TOPIC = "queues-closed"
@@ -122,7 +123,11 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One try, as logged; bodies of answers are cut at 16 KiB."""
+    """One try, as logged; bodies of answers are cut at 16 KiB.
+
+    Of the request's headers the log keeps what cannot be told otherwise: the signatures. The answer's are kept as they
+    came, a line each. `request_body` is there only if the endpoint reshapes messages.
+    """
 
     organization_id: OrganizationId
     at: datetime
@@ -132,12 +137,11 @@ class Attempt(msgspec.Struct, frozen=True):
     message_id: MessageId
     type: str
     event_id: str | None
-    object_ids: list[str]
     number: int
     outcome: Outcome
     duration_ms: int
     address: str | None
-    request_headers: bytes
+    signatures: str
     request_body: bytes | None
     status: int | None
     response_headers: bytes | None
@@ -145,6 +149,17 @@ class Attempt(msgspec.Struct, frozen=True):
     error: str | None
     replay_id: str | None
     delivery_created_at: datetime
+
+    def request_headers(self) -> dict[str, str]:
+        """Give the headers that were sent, without the customer's own."""
+        return sent_headers(self.message_id, self.at, self.signatures.split("\n"))
+
+    def answered_headers(self) -> list[list[str]] | None:
+        """Give the headers that were answered, in their order; None if no answer began."""
+        if self.response_headers is None:
+            return None
+        lines = self.response_headers.decode(errors="replace").split("\r\n")
+        return [list(line.partition(": ")[::2]) for line in lines if line]
 
     @property
     def succeeded(self) -> bool:

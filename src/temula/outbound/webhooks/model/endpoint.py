@@ -135,12 +135,9 @@ def covers(patterns: Sequence[str], type_: str) -> bool:
     `*` is everything that happens in the organization; what Temula tells of its own work (`endpoint.disabled`) has to
     be named.
     """
-    return any(
-        pattern == type_
-        or (pattern == "*" and type_ not in OPERATIONAL)
-        or (pattern.endswith(".*") and type_.startswith(pattern[:-1]))
-        for pattern in patterns
-    )
+    if type_ in patterns or ("*" in patterns and type_ not in OPERATIONAL):
+        return True
+    return any(pattern.endswith(".*") and type_.startswith(pattern[:-1]) for pattern in patterns)
 
 
 def _message(fact: StoredFact) -> object:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+from binascii import b2a_base64
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -31,31 +32,29 @@ class Keyed:
         return outer.digest()
 
 
+# What each attempt says about itself; `values` of `Signer` come in this order, the last only while secrets are rotated.
+SIGNED = ("webhook-id", "webhook-timestamp", "webhook-signature", "X-Temula-Signature")
+SIGNED_BY_TWO = (*SIGNED, "X-Temula-Signature-Previous")
+ALWAYS = {"Content-Type": "application/json", "User-Agent": AGENT}
+
+
 class Signer:
     """Signs under the secrets in use; the first is the present one, a second is on its way out."""
 
-    __slots__ = ("_plain", "_standard")
+    __slots__ = ("_plain", "_standard", "names")
 
     def __init__(self, secrets_in_use: Sequence[str]) -> None:
         self._plain = [Keyed(secret.encode()) for secret in secrets_in_use]
         self._standard = [Keyed(base64.b64decode(secret.removeprefix("whsec_"))) for secret in secrets_in_use]
+        self.names = SIGNED if len(secrets_in_use) == 1 else SIGNED_BY_TWO
 
-    def headers(self, message_id: str, body: bytes, at: datetime) -> dict[str, str]:
-        """Give the headers of an attempt that begins now."""
+    def values(self, message_id: str, body: bytes, at: datetime) -> tuple[str, ...]:
+        """Give the values of the headers of an attempt that begins now, in the order of `names`."""
         stamp = str(int(at.timestamp()))
         prefix = f"{message_id}.{stamp}.".encode()
-        standard = ["v1," + base64.b64encode(key.sign(prefix, body)).decode() for key in self._standard]
-        headers = {
-            "Content-Type": "application/json",
-            "User-Agent": AGENT,
-            "X-Temula-Signature": self._plain[0].sign(body).hex(),
-            "webhook-id": message_id,
-            "webhook-timestamp": stamp,
-            "webhook-signature": " ".join(standard),
-        }
-        if len(self._plain) > 1:
-            headers["X-Temula-Signature-Previous"] = self._plain[1].sign(body).hex()
-        return headers
+        standard = ["v1," + b2a_base64(key.sign(prefix, body), newline=False).decode() for key in self._standard]
+        plain = [key.sign(body).hex() for key in self._plain]
+        return (message_id, stamp, " ".join(standard), *plain)
 
 
 def plain_signature(secret: str, body: bytes) -> str:
@@ -72,4 +71,11 @@ def standard_signature(secret: str, message_id: str, stamp: int, body: bytes) ->
 
 def signed_headers(message_id: str, body: bytes, at: datetime, secrets_in_use: Sequence[str]) -> dict[str, str]:
     """Give the headers of an attempt under these secrets."""
-    return Signer(secrets_in_use).headers(message_id, body, at)
+    signer = Signer(secrets_in_use)
+    return {**ALWAYS, **dict(zip(signer.names, signer.values(message_id, body, at), strict=True))}
+
+
+def sent_headers(message_id: str, at: datetime, signatures: Sequence[str]) -> dict[str, str]:
+    """Give the headers that an attempt had, of what the log keeps of them: its signatures, as `values` gave them."""
+    values = (message_id, str(int(at.timestamp())), *signatures)
+    return {**ALWAYS, **dict(zip(SIGNED_BY_TWO, values, strict=False))}

@@ -79,7 +79,7 @@ def delivery_view(d: Delivery) -> DeliveryView:
 def attempt_view(a: Attempt) -> AttemptView:
     """Show an attempt; bytes that are not UTF-8 are shown as replacement signs."""
     return AttemptView(
-        a.id, a.number, a.at, a.duration_ms, a.address, msgspec.json.decode(a.request_headers), a.status,
-        msgspec.json.decode(a.response_headers) if a.response_headers else None,
+        a.id, a.number, a.at, a.duration_ms, a.address, a.request_headers(), a.status,
+        a.answered_headers(),
         a.response_body.decode(errors="replace") if a.response_body is not None else None, a.error,
     )  # fmt: skip

@@ -3,19 +3,23 @@
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
+import msgspec
+
 from temula.kernel.database import UnitOfWork
-from temula.kernel.sql import Statement, columns
+from temula.kernel.sql import Statement, array, columns
 from temula.outbound.webhooks.model import Attempt
 from temula.outbound.webhooks.model.counting import Hour
 
-# Arrays inside of an array would have to be of one length, so the ids of objects travel as one text.
 ADD_ATTEMPTS = Statement(f"""
 INSERT INTO webhook_attempts ({columns(Attempt)})
-SELECT {columns(Attempt).replace("object_ids", "string_to_array(object_ids, ' ')")}
-FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-    $9::text[], $10::int[], $11::text[], $12::int[], $13::text[], $14::json[], $15::bytea[], $16::smallint[],
-    $17::json[], $18::bytea[], $19::text[], $20::text[], $21::timestamptz[]) AS tried ({columns(Attempt)})
+SELECT {columns(Attempt)}
+FROM unnest($1::text::text[], $2::timestamptz[], $3::text::text[], $4::text::text[], $5::text::text[],
+    $6::text::text[], $7::text::text[], $8::text::text[], $9::text::int[], $10::text::text[], $11::text::int[],
+    $12::text::text[], $13::text::text[], $14::bytea[], $15::text::smallint[], $16::bytea[], $17::bytea[],
+    $18::text::text[], $19::text::text[], $20::timestamptz[]) AS tried ({columns(Attempt)})
 """)
+# What the driver encodes itself; the rest travels as text.
+_NATIVE = frozenset({"at", "delivery_created_at", "request_body", "response_headers", "response_body"})
 MAKE_DAY = Statement("SELECT temula_webhook_attempts_day($1)")
 COUNT_HOURS = Statement("""
 INSERT INTO webhook_hours AS h (organization_id, endpoint_id, hour, attempts, delivered, retried, exhausted, gone,
@@ -52,11 +56,15 @@ async def delete_old(uow: UnitOfWork, before: datetime, most: int) -> int:
 
 async def add_attempts(uow: UnitOfWork, attempts: Sequence[Attempt]) -> None:
     """Log attempts."""
-    rows = [tuple(getattr(attempt, name) for name in Attempt.__struct_fields__) for attempt in attempts]
-    arrays = [list(column) for column in zip(*rows, strict=True)]
-    place = Attempt.__struct_fields__.index("object_ids")
-    arrays[place] = [" ".join(ids) for ids in arrays[place]]
-    await uow.run(ADD_ATTEMPTS, *arrays)
+    by_name = zip(Attempt.__struct_fields__, zip(*map(msgspec.structs.astuple, attempts), strict=True), strict=True)
+    await uow.run(ADD_ATTEMPTS, *(_sent(name, column) for name, column in by_name))
+
+
+def _sent(name: str, column: tuple[object, ...]) -> object:
+    # `unnest` fills a shorter array up with NULL, and most columns of NULL are of nothing else.
+    if column[0] is None and column.count(None) == len(column):
+        return [] if name in _NATIVE else "{}"
+    return column if name in _NATIVE else array(column)
 
 
 async def count_hours(uow: UnitOfWork, hours: Iterable[Hour]) -> None:

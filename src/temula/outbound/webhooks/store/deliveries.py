@@ -7,14 +7,15 @@ from typing import NamedTuple
 import msgspec
 
 from temula.kernel.database import UnitOfWork
-from temula.kernel.sql import Statement, columns
+from temula.kernel.sql import Statement, array, columns
 from temula.outbound.webhooks.model import CLOSED_TOPIC, USUAL, Held, Message, Target, Waiting
 
 ADD_DELIVERIES = Statement("""
 INSERT INTO webhook_deliveries
     (organization_id, id, endpoint_id, message_id, type, lane, order_key, replay_id, next_at, created_at)
 SELECT organization_id, id, endpoint_id, message_id, type, lane, order_key, replay_id, $9, $9
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::text[], $8::text[])
+FROM unnest($1::text::text[], $2::text::text[], $3::text::text[], $4::text::text[], $5::text::text[],
+        $6::text::smallint[], $7::text::text[], $8::text::text[])
      AS wanted (organization_id, id, endpoint_id, message_id, type, lane, order_key, replay_id)
 """)
 # A queue whose holder is connected no more is free at once; one whose holder stands still when its lease has run out.
@@ -60,7 +61,7 @@ WHERE q.organization_id = mine.organization_id AND q.endpoint_id = mine.endpoint
 _LANE = """
 SELECT d.* FROM webhook_deliveries d
 WHERE d.organization_id = q.organization_id AND d.endpoint_id = q.endpoint_id AND d.lane = {lane} AND d.next_at <= $6
-    AND d.id <> ALL ($5::text[]) AND (d.order_key IS NULL OR NOT EXISTS (
+    AND d.id NOT IN (SELECT unnest($5::text::text[])) AND (d.order_key IS NULL OR NOT EXISTS (
         SELECT FROM webhook_deliveries b WHERE b.organization_id = d.organization_id
             AND b.endpoint_id = d.endpoint_id AND b.order_key = d.order_key AND b.id < d.id))
 ORDER BY d.next_at LIMIT asked.most"""
@@ -83,13 +84,14 @@ JOIN unnest($1::text[], $2::text[]) AS asked (organization_id, id)
 """)
 SAID = Statement(f"""
 SELECT {columns(Message, "f")} FROM facts f
-JOIN unnest($1::text[], $2::text[]) AS asked (organization_id, id)
+JOIN unnest($1::text::text[], $2::text::text[]) AS asked (organization_id, id)
     ON f.organization_id = asked.organization_id AND f.id = asked.id
 """)
 # Under two fences: the queue is still this worker's, and the delivery has not been tried by anybody since.
 SETTLE = Statement("""
 WITH settled AS MATERIALIZED (
-    SELECT s.* FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::int[], $6::timestamptz[])
+    SELECT s.* FROM unnest($1::text::text[], $2::text::text[], $3::text::text[], $4::text::bigint[],
+            $5::text::int[], $6::text::timestamptz[])
         AS s (organization_id, id, endpoint_id, fence, attempts, next_at)
     JOIN webhook_queues q ON q.organization_id = s.organization_id AND q.endpoint_id = s.endpoint_id
         AND q.fence = s.fence
@@ -153,7 +155,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 async def add_deliveries(uow: UnitOfWork, wanted: Sequence[Wanted]) -> int:
     """Add deliveries; their queues learn of them."""
-    return await uow.run(ADD_DELIVERIES, *map(list, zip(*wanted, strict=True)), uow.now) if wanted else 0
+    return await uow.run(ADD_DELIVERIES, *map(array, zip(*wanted, strict=True)), uow.now) if wanted else 0
 
 
 async def wake(uow: UnitOfWork, endpoint_id: str) -> None:
@@ -197,7 +199,7 @@ async def give_queues_back(uow: UnitOfWork, held: Sequence[Held]) -> None:
 async def load(uow: UnitOfWork, held: Sequence[Held], most: Mapping[str, int], loaded: Sequence[str]) -> list[Waiting]:
     """Find what is due in queues that are held, at most so many of each, none of those that are `loaded` already."""
     numbers = [most[one.endpoint_id] for one in held]
-    return await uow.rows(Waiting, LOAD, *_arrays(held), numbers, list(loaded), uow.now)
+    return await uow.rows(Waiting, LOAD, *_arrays(held), numbers, array(loaded), uow.now)
 
 
 async def targets(uow: UnitOfWork, asked: Sequence[tuple[str, str]]) -> list[Target]:
@@ -207,12 +209,12 @@ async def targets(uow: UnitOfWork, asked: Sequence[tuple[str, str]]) -> list[Tar
 
 async def said(uow: UnitOfWork, asked: Sequence[tuple[str, str]]) -> list[Message]:
     """Find messages by organization and id."""
-    return await uow.rows(Message, SAID, *map(list, zip(*asked, strict=True)))
+    return await uow.rows(Message, SAID, *map(array, zip(*asked, strict=True)))
 
 
 async def settle(uow: UnitOfWork, settled: Sequence[Settled]) -> set[str]:
     """Write what becomes of deliveries; give those whose outcome counts: the queue was still held."""
-    return {one.id for one in await uow.rows(Kept, SETTLE, *map(list, zip(*settled, strict=True)))}
+    return {one.id for one in await uow.rows(Kept, SETTLE, *map(array, zip(*settled, strict=True)))}
 
 
 def _arrays(held: Sequence[Held]) -> tuple[list[str], list[str], list[int]]:
