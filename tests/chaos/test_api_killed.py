@@ -59,7 +59,8 @@ class Publisher:
 
     def __init__(self, site: Site, nodes: list[Node], name: str, chance: random.Random) -> None:
         self.acknowledged: list[str] = []
-        self.other: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.cut = 0
         self._site, self._nodes, self._name, self._chance = site, nodes, name, chance
 
     async def publish(self, stop: asyncio.Event) -> None:
@@ -81,13 +82,13 @@ class Publisher:
                 answer = await api.call("POST", path, body, headers={"Idempotency-Key": key})
             except aiohttp.ClientConnectorError:
                 await asyncio.sleep(0.005)  # the node is not there: as behind a balancer, the next
-            except (aiohttp.ClientError, ConnectionError) as error:
-                self.other[type(error).__name__] += 1
+            except (aiohttp.ClientError, ConnectionError):
+                self.cut += 1
                 await asyncio.sleep(0.01)
             else:
                 if answer.status < 300:
                     return answer.json
-                self.other[str(answer.code)] += 1
+                self.refused[str(answer.code)] += 1
                 assert answer.status == 503 or answer.code == "still_running", answer
                 await asyncio.sleep(0.05)
 
@@ -108,7 +109,7 @@ async def test_apis_are_killed(site: Site, hooks: Receiver, chance: random.Rando
         stop.set()
         await publishing
     await _all_told_once(site, hooks, publishers)
-    print(f"{ROUNDS} killed; refused or cut: {dict(sum((one.other for one in publishers), Counter()))}")
+    print(f"{ROUNDS} killed, {sum(one.cut for one in publishers)} requests cut")
     assert all(worker.process.returncode is None for worker in workers)
 
 
@@ -132,8 +133,10 @@ async def test_all_is_replaced_while_it_runs(site: Site, hooks: Receiver, chance
         stop.set()
         await publishing
     arrived = await _all_told_once(site, hooks, publishers)
-    print(f"{2 * ROLLS} of each replaced, the slowest ended within {slowest:.1f} s")
-    assert sum((one.other for one in publishers), Counter()) == Counter()
+    # A connection that was waiting to be let in when the door closed is reset, and goes to the next node.
+    cut = sum(one.cut for one in publishers)
+    print(f"{2 * ROLLS} of each replaced, the slowest ended within {slowest:.1f} s; {cut} connections not let in")
+    assert not any(one.refused for one in publishers)
     assert again(arrived) == 0
 
 
