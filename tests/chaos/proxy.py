@@ -29,7 +29,7 @@ class Fault(NamedTuple):
 
 HEALTHY = Fault()
 FAULTS = (
-    Fault("latency", latency=(0.5, 0.2)),
+    Fault("latency", latency=(0.25, 0.1)),  # each way
     Fault("bandwidth", rate=10_000.0),
     Fault("one byte at a time", slice=1, rate=2_000.0),
     Fault("swallowed", swallowed=True),
