@@ -50,8 +50,8 @@ class Site:
                 uow.tell(Changed(n=n))
 
     async def ids(self) -> set[str]:
-        """All messages of the organization."""
-        query = "SELECT id FROM facts WHERE organization_id = $1 AND public"
+        """All messages of the organization; `endpoint.*` are for endpoints that name them."""
+        query = "SELECT id FROM facts WHERE organization_id = $1 AND public AND type NOT LIKE 'endpoint.%'"
         return {one for (one,) in await found(self.temula.owner_url, query, self.tenant.id)}
 
     async def waiting(self) -> int:
