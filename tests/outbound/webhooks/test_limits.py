@@ -222,7 +222,7 @@ async def test_the_failing_hold_their_share(place: Place, hooks: Receiver) -> No
 
 
 async def test_what_was_kept_goes_out_at_a_bounded_rate(place: Place, hooks: Receiver) -> None:
-    """An endpoint that is enabled again gets a hundred of its backlog at once, and then a hundred a second."""
+    """An endpoint that is enabled again gets its backlog at a hundred a second, no faster and not much slower."""
     endpoint = await place.endpoint(hooks, "back")
     await place.change(1)
     await come(hooks, "back", 1)
@@ -232,8 +232,8 @@ async def test_what_was_kept_goes_out_at_a_bounded_rate(place: Place, hooks: Rec
     await place.set(endpoint, "enabled")
     await come(hooks, "back", 3 * BULK_RATE + 1)
     began = [one.began for one in hooks.at("/hooks/back")[1:]]
-    assert began[-1] - began[0] > 1.7
-    assert max(sum(at <= one < at + 0.95 for one in began) for at in began) <= 2 * BULK_RATE
+    assert max(sum(at <= one < at + 0.95 for one in began) for at in began) <= BULK_RATE
+    assert began[-1] - began[0] < 6
 
 
 async def test_who_asks_for_time_is_left_alone(place: Place, hooks: Receiver) -> None:
