@@ -35,7 +35,7 @@ from temula.kernel.sql import Statement
 from temula.kernel.tenancy import Actor, system
 from temula.operations import migrations
 from temula.operations.embedded import EmbeddedPostgres
-from temula.operations.running import log_quietly
+from temula.operations.running import collect_rarely, log_quietly
 from temula.operations.wiring import MOST_IDLE
 from temula.outbound.webhooks.jobs import Deliverer, fan_out
 from temula.outbound.webhooks.model import new_secret, secret_context
@@ -173,6 +173,7 @@ class Round(NamedTuple):
 def main() -> None:
     """Print rates and ratios, and how long a message takes from commit to arrival."""
     log_quietly()
+    collect_rarely()  # as a worker does, and the bare clients get it too
     for tls in (False, True):
         with farm([Answering] * 10, tls=tls) as there:
             rounds = [uvloop.run(_round(there)) for _ in range(ROUNDS)]

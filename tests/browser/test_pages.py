@@ -103,3 +103,37 @@ async def test_the_home_page_on_a_phone(
     wide = await page.evaluate("document.documentElement.scrollWidth")
     assert wide <= 390
     await page.screenshot(path=shots / "home-phone.png")
+
+
+async def test_a_disabled_endpoint_is_enabled_by_its_button(
+    temula: Running, tenant: Tenant, hooks: Receiver, watching: Watching, shots: Path
+) -> None:
+    """The notice comes without a reload and runs nothing that somebody typed; the button sends what was kept."""
+    page = watching.page
+    hostile = "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>"
+    email = await member(temula, tenant)
+    await page.goto(temula.base_url)
+    await page.get_by_label("Email address").fill(email)
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.locator("#link")).to_have_text("live")
+    await expect(page.locator("#notices_section")).to_be_hidden()
+    hooks.answers = [410]
+    asked = {"url": hooks.url, "types": ["event.published"], "description": hostile}
+    endpoint = await tenant.api.post("/webhooks/endpoints", asked)
+    await temula.sale(tenant)
+    trouble = page.locator("#troubled article")
+    await expect(trouble).to_contain_text("Disabled on")
+    await expect(trouble).to_contain_text("1 message waits for it.")
+    await expect(trouble.get_by_role("heading")).to_have_text(hostile)
+    await expect(page.locator("#notices tr td").nth(1)).to_have_text(hostile)
+    await page.screenshot(path=shots / "home-disabled-endpoint.png", full_page=True)
+    assert await page.title() == tenant.organization.name
+    await trouble.get_by_role("button", name="Enable again").click()
+    await expect(trouble).to_have_count(0)
+    await expect(page.locator("#notices .state")).to_have_text("enabled")
+    await expect(page.locator("#latest .state.delivered")).to_have_count(1)
+    assert (await tenant.api.get(f"/webhooks/endpoints/{endpoint['id']}"))["state"] == "enabled"
+    assert [arrival.type for arrival in hooks.arrivals] == ["event.published"] * 2
+    await page.screenshot(path=shots / "home-enabled-endpoint.png", full_page=True)
+    assert watching.loaded_only_from(temula.base_url), (watching.asked, watching.complaints)

@@ -1,5 +1,6 @@
 // Reads vectors from standard input and has the packages from npm judge them: a JSON object of names by package.
 import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
 
 const require = createRequire(`${process.argv[2]}/`);
 const pieces = [];
@@ -8,7 +9,7 @@ const vectors = JSON.parse(Buffer.concat(pieces));
 
 const passed = {};
 for (const name of ["standardwebhooks", "svix"]) {
-  const { Webhook } = require(name);
+  const { Webhook } = await import(pathToFileURL(require.resolve(name))); // one is CommonJS, the other is not
   passed[name] = vectors.filter((vector) => vector.secrets.some((secret) => fits(Webhook, secret, vector)));
   passed[name] = passed[name].map((vector) => vector.name);
 }

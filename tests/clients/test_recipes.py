@@ -13,7 +13,7 @@ from tools.vectors import AT, Vector, vectors
 DRIVERS = Path(__file__).parent / "drivers"
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "verify-webhooks.md").read_text()
 STANDARD = [one for one in vectors() if one.style == "standard"]
-PROJECT = """<Project Sdk="Microsoft.NET.Sdk"><PropertyGroup><OutputType>Exe</OutputType><Nullable>enable</Nullable>
+PROJECT = """<Project Sdk="Microsoft.NET.Sdk"><PropertyGroup><OutputType>Exe</OutputType>
 <TargetFramework>net8.0</TargetFramework><RollForward>Major</RollForward></PropertyGroup></Project>"""
 
 
@@ -48,6 +48,13 @@ def java(folder: Path, requests: str) -> str:
     return run("java", "-cp", folder, "Driver", given=requests)
 
 
+def mono(folder: Path, requests: str) -> str:
+    need("mcs")
+    (folder / "TemulaWebhook.cs").write_text(recipe("csharp"))
+    run("mcs", f"-out:{folder / 'driver.exe'}", folder / "TemulaWebhook.cs", DRIVERS / "Driver.cs")
+    return run("mono", folder / "driver.exe", given=requests)
+
+
 def dotnet(folder: Path, requests: str) -> str:
     (folder / "Recipe.csproj").write_text(PROJECT)
     (folder / "TemulaWebhook.cs").write_text(recipe("csharp"))
@@ -55,7 +62,7 @@ def dotnet(folder: Path, requests: str) -> str:
     return run("dotnet", "run", given=requests, folder=folder)
 
 
-@pytest.mark.parametrize("runner", [php, ruby, go, java, dotnet], ids=lambda runner: runner.__name__)
+@pytest.mark.parametrize("runner", [php, ruby, go, java, mono, dotnet], ids=lambda runner: runner.__name__)
 def test_a_recipe_judges_every_vector(runner: Callable[[Path, str], str], tmp_path: Path) -> None:
     """What is genuine passes and nothing else; where the language is missing the test is skipped and says so."""
     need(runner.__name__)

@@ -26,7 +26,8 @@ ELSE = {
 OPEN = {
     "/api/asyncapi.json": "the document of what webhooks tell",
     "/": "the way in; an organization's numbers only with a session", "/sign-in": "password",
-    "/sign-out": "ends a session", "/live": "session", "/console/{name:str}": "files of the page",
+    "/sign-out": "ends a session", "/endpoints/{endpoint_id:str}/enable": "session, and its ability",
+    "/live": "session", "/console/{name:str}": "files of the page",
     "/console/live.js": "a file of the page", "/checkout/{outcome:str}": "says thank you",
     "/in/{kind:str}/{provider:str}/{mode:str}/{token:str}": "the secret token in it, and the provider's signature",
     "/livez": "says that it lives", "/readyz": "says whether the database answers", "/api/docs": "documentation",

@@ -46,7 +46,8 @@ SELECT org, 'tok_' || id, sha256(id::bytea), 'x', 'x', '{{"*"}}', at FROM many;
 INSERT INTO sessions (organization_id, id, member_id, hash, created_at, expires_at)
 SELECT org, 'ses_' || id, 'mem_' || few, sha256(id::bytea), at, at FROM many;
 INSERT INTO facts (organization_id, transaction, id, type, public, event_id, occurred_at, data)
-SELECT org, n, 'msg_' || id, 'ticket.issued', true, 'evt_' || few, at, '{{}}' FROM many;
+SELECT org, n, 'msg_' || id, CASE WHEN n % 1000 = 0 THEN 'endpoint.disabled' ELSE 'ticket.issued' END, true,
+    'evt_' || few, at, '{{}}' FROM many;
 INSERT INTO followed_facts (organization_id, follower, fact_id) SELECT org, 'tickets', 'msg_' || id FROM many;
 INSERT INTO jobs (organization_id, id, kind, payload, dedupe, tries_left, run_at)
 SELECT org, 'job_' || id, 'payments.look', '{{}}', id, 5, at FROM many;
@@ -126,12 +127,18 @@ HOT = (
     Hot("messages of deliveries", webhooks.SAID, ([BIG], [id_("msg")]), {"facts_id"}, CROSSING),
     Hot("settle deliveries", webhooks.SETTLE, ([BIG], [id_("dlv")], [id_("whe", 200)], [0], [0], [NOW]),
         {"webhook_queues_pkey", "webhook_deliveries_pkey"}, CROSSING),
+    Hot("log what was delivered", webhooks.ADD_DELIVERED, ([BIG], [id_("whe", 200)], [0], [1], [id_("dlv")], [1],
+        [NOW], ["dat_1"], [None], [1], [None], [""], [], [200], [], [], [None]),
+        {"webhook_queues_pkey", "webhook_deliveries_pkey"}, CROSSING),
     Hot("attempts of a delivery", webhooks.ATTEMPTS, (BIG, id_("dlv")),
         {"webhook_attempts_20261201_organization_id_delivery_id_numbe_idx"}),
     Hot("how far a pull looks", webhooks.LOOK, (BIG, 20_000, 0, 2000), {"facts_pkey|facts_order"}),
     Hot("pulled messages", webhooks.MESSAGES, (BIG, 20_000, 0, 24_000, 0, ["ticket.issued"], 100),
         {"facts_pkey|facts_order"}),
+    Hot("the end of the log", webhooks.END, (BIG,), {"facts_pkey|facts_order"}),
     Hot("where a pull goes on", webhooks.POSITION_OF, (BIG, id_("msg")), {"facts_id"}),
+    Hot("what was told of endpoints", webhooks.WARNINGS, (BIG, 100), {"facts_notices"}),
+    Hot("what waits for an endpoint", webhooks.WAITING, (BIG, id_("whe", 200), 1001), {"webhook_deliveries_due"}),
     Hot("ticket at the gate", tickets.GET, (BIG, id_("tkt")), {"tickets_pkey"}),
     Hot("who was first", checkins.STANDING, (BIG, id_("tkt")), {"check_ins_once"}),
     Hot("first entry", registrations.ARRIVE, (BIG, id_("att"), NOW), {"attendees_pkey"}),

@@ -18,6 +18,7 @@ from temula.domain.tickets.service import PublicKeys
 from temula.inbound.door.routes import routes as door_routes
 from temula.kernel.errors import TemulaError
 from temula.operations import asyncapi, catalogue
+from temula.operations.showing import Webhooks
 from temula.operations.wiring import PLATFORM_ACTOR, House
 from temula.outbound.api import documentation
 from temula.outbound.api.checkout import Checkout
@@ -61,7 +62,7 @@ class RequestIds:
 def build(house: House) -> Litestar:
     """Build the application over an opened house."""
     server = house.configuration.server
-    console = Console(house.database, house.deliveries, https_only=server.production)
+    console = Console(house.database, Webhooks(house.endpoints), https_only=server.production)
     limiter, settings = Limiter(house.database.clock), CallerSettings(https_only=server.production)
 
     def gate(app: ASGIApp) -> ASGIApp:  # a function, because Litestar copies what it is given, deeply

@@ -7,12 +7,13 @@ from uuid import uuid4
 
 import msgspec
 
-from temula.kernel.errors import Unavailable
+from temula.kernel.errors import InvalidInput, Unavailable
 from temula.kernel.http import Http, HttpError, Request, Response
 
 DEADLINE = 30.0
 LARGEST_ANSWER = 4 * 1024 * 1024
 UNAUTHENTICATED = 401
+QUICKSTART = "quickstart.json"
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -22,11 +23,17 @@ class Access(msgspec.Struct, frozen=True):
     token: str
 
 
+class Sandbox(msgspec.Struct, frozen=True):
+    """Whose sandbox `temula up` has made: what else is needed of `quickstart.json`."""
+
+    organization_id: str
+
+
 def access(folder: Path, base_url: str | None = None, token: str | None = None) -> Access:
     """Read `quickstart.json` of a data folder, unless all is given; raises `Unavailable` if there is none."""
     if base_url is not None and token is not None:
         return Access(base_url, token)
-    file = folder / "quickstart.json"
+    file = folder / QUICKSTART
     try:
         found = msgspec.json.decode(file.read_bytes(), type=Access)
     except FileNotFoundError:
@@ -34,12 +41,26 @@ def access(folder: Path, base_url: str | None = None, token: str | None = None) 
     return Access(base_url or found.base_url, token or found.token)
 
 
+def sandbox(folder: Path) -> str:
+    """Give the organization of `quickstart.json`; raises `InvalidInput` where there is none."""
+    file = folder / QUICKSTART
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Sandbox).organization_id
+    except FileNotFoundError:
+        raise InvalidInput(
+            f"Name the organization with --organization org_...; there is no {file} to name one."
+        ) from None
+
+
 class Refused(Exception):
     """The API gave another answer than the one that was asked for; the text says which."""
 
     def __init__(self, method: str, path: str, answer: Response) -> None:
-        super().__init__(f"{method} {path} was answered {answer.status}: {_said(answer)}")
+        said = _said(answer)
+        super().__init__(f"{method} {path} was answered {answer.status}: {said}")
         self.status = answer.status
+        # Of what was asked for wrongly the problem says all; of anything else one wants to know what was asked.
+        self.detail = said.partition(": ")[2] if 400 <= answer.status < 500 and ": " in said else str(self)
 
 
 class Api:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
 
 from temula.kernel.clock import SystemClock
 from temula.kernel.errors import InvalidInput, Unavailable
@@ -17,8 +18,7 @@ from temula.outbound.webhooks.model import DEADLINE, READ_CAP, signed_headers
 LOOK_EVERY = 0.5
 AGAIN_AFTER = 2.0
 PAGE = 100
-# To get to the end of a long log, pages of a type that hardly ever happens are asked for: each looks through many.
-RARE = "endpoint.disabled"
+BEFORE = 10  # deliveries that are shown of what was before one looked
 
 
 class Forwarded(NamedTuple):
@@ -49,14 +49,23 @@ def require_sandbox(organization: dict[str, Any]) -> None:
         raise InvalidInput(f"{organization['name']} is a live organization; listen with a token of its sandbox twin.")
 
 
-async def end_of_log(api: Api) -> str:
-    """Give the cursor behind everything that has happened so far."""
-    cursor, more = "", True
-    while more:
-        after = f"&after={cursor}" if cursor else ""
-        page = await api.get(f"/webhooks/messages?types={RARE}&limit={PAGE}{after}")
-        cursor, more = page["next_cursor"], page["has_more"]
-    return str(cursor)
+def local_url(given: str) -> str:
+    """Give the whole address of a developer's server: `localhost:3000` is enough. Raises `InvalidInput`."""
+    url = given if "://" in given else f"http://{given}"
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no number, or a bracket that is left open
+        good = False
+    if not good or not given.isprintable() or " " in given:
+        raise InvalidInput(f"{given!r} is no address of a server; give one like http://localhost:3000/hooks.")
+    return url
+
+
+async def end_of_log(api: Api, types: str) -> str:
+    """Give the cursor behind everything that has happened so far; raises `Refused` if a type is none."""
+    page = await api.get(f"/webhooks/messages?types={quote(types)}&after=latest")
+    return str(page["next_cursor"])
 
 
 async def messages(api: Api, types: str, cursor: str, say: Callable[[str], None]) -> AsyncIterator[dict[str, Any]]:
@@ -64,7 +73,7 @@ async def messages(api: Api, types: str, cursor: str, say: Callable[[str], None]
     clock, away = SystemClock(), False
     while True:
         try:
-            page = await api.get(f"/webhooks/messages?types={types}&limit={PAGE}&after={cursor}")
+            page = await api.get(f"/webhooks/messages?types={quote(types)}&limit={PAGE}&after={cursor}")
         except HttpError as error:
             if not away:
                 say(f"Temula is away ({error.code}); waiting for it")
@@ -73,7 +82,7 @@ async def messages(api: Api, types: str, cursor: str, say: Callable[[str], None]
             continue
         except Refused as refused:
             if refused.status < 500:
-                raise Unavailable(f"{refused}") from None
+                raise Unavailable(refused.detail) from None
             await clock.sleep(AGAIN_AFTER)
             continue
         if away:
@@ -101,13 +110,14 @@ async def forward(http: Http, url: str, secret: str, message: dict[str, Any]) ->
 
 
 async def deliveries(api: Api, endpoint_id: str | None) -> AsyncIterator[list[dict[str, Any]]]:
-    """Give deliveries that are new or have changed, oldest first, each time that there are some; without an end."""
-    seen: dict[str, tuple[Any, ...]] = {}
-    narrowed = f"&endpoint_id={endpoint_id}" if endpoint_id else ""
+    """Give the last deliveries there are, then those that are new or have changed, oldest first; without an end."""
+    seen: dict[str, tuple[Any, ...]] | None = None
+    narrowed = f"&endpoint_id={quote(endpoint_id)}" if endpoint_id else ""
     while True:
         page = (await api.get(f"/webhooks/deliveries?limit={PAGE}{narrowed}"))["data"]
-        changed = [one for one in reversed(page) if seen.get(one["id"]) != (one["state"], one["attempts"])]
-        seen = {one["id"]: (one["state"], one["attempts"]) for one in page}
-        if changed:
+        if seen is None:
+            yield page[:BEFORE][::-1]
+        elif changed := [one for one in reversed(page) if seen.get(one["id"]) != (one["state"], one["attempts"])]:
             yield changed
+        seen = {one["id"]: (one["state"], one["attempts"]) for one in page}
         await asyncio.sleep(LOOK_EVERY)

@@ -1,6 +1,7 @@
 """How a process of ours runs: until it is told to end, writing logs. Loads little: each command starts with it."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -45,6 +46,17 @@ def watch_lifeline(stop: Callable[[], None]) -> None:
             stop()
 
     asyncio.get_running_loop().add_reader(descriptor, readable)
+
+
+def collect_rarely() -> None:
+    """Look for cycles of garbage less often, and never among what is loaded by now.
+
+    A worker makes tens of thousands of short-lived objects a second, hardly any in a cycle: looking through them at
+    Python's own pace takes a fifth of its time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def log_as_json() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from temula.kernel.consumers import ConsumerLoop
 from temula.kernel.runner import JobRunner, Scheduler
 from temula.operations.configuration import Configuration
+from temula.operations.running import collect_rarely
 from temula.operations.wiring import PLATFORM_ACTOR, House, opened
 
 
@@ -26,6 +27,7 @@ async def serve_api(configuration: Configuration, stop: asyncio.Event) -> None:
 async def serve_worker(configuration: Configuration, stop: asyncio.Event) -> None:
     """Read facts, run jobs and deliver webhooks until `stop` is set."""
     async with opened(configuration) as house:
+        collect_rarely()
         await _all(stop, worker_loops(house, stop))
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -22,7 +21,7 @@ from temula.kernel.addresses import AddressPolicy
 from temula.kernel.clock import Clock
 from temula.kernel.consumers import Consumer, WritingConsumer
 from temula.kernel.crypto import KeyRing
-from temula.kernel.database import Database, UnitOfWork
+from temula.kernel.database import Database
 from temula.kernel.errors import Misconfigured
 from temula.kernel.http import Http
 from temula.kernel.ids import TicketId
@@ -32,12 +31,9 @@ from temula.operations import catalogue, retention
 from temula.operations.configuration import Configuration, key_ring, owner_url
 from temula.operations.settings import ServerSettings
 from temula.outbound.callers.service import Callers
-from temula.outbound.console.service import Deliveries, Sent
-from temula.outbound.webhooks import service as webhooks
 from temula.outbound.webhooks.jobs import Deliverer, days, fan_out
 from temula.outbound.webhooks.service import Endpoints
 
-SHOWN = 15
 MOST_IDLE = 2048  # connections that are kept: a hundred endpoints with all of their places
 PLATFORM_ACTOR = system("platform", PLATFORM)
 
@@ -93,15 +89,6 @@ class House(NamedTuple):
     def deliverer(self) -> Deliverer:
         """Build a delivery loop."""
         return Deliverer(self.database, self.http, self.ring, self.policy)
-
-    async def deliveries(self, uow: UnitOfWork) -> Deliveries:
-        """Tell the console of what stands beside it."""
-        since = uow.now - timedelta(hours=1)
-        latest = [
-            Sent(one.id, one.type, urlsplit(one.url).netloc, one.state, one.attempts, one.created_at)
-            for one in await webhooks.latest(uow, SHOWN)
-        ]
-        return Deliveries(await webhooks.delivered_since(uow, since), await webhooks.disabled(uow), latest)
 
 
 class Connectors:

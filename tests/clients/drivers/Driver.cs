@@ -2,12 +2,27 @@
 using System;
 using System.Text;
 
-while (Console.ReadLine() is { } line)
+public static class Driver
 {
-    var fields = line.Split('\t');
-    string Text(int n) => Encoding.UTF8.GetString(Convert.FromBase64String(fields[n]));
-    string? Header(int n) => fields[n] == "" ? null : Text(n);
-    var body = Convert.FromBase64String(fields[5]);
-    var genuine = TemulaWebhook.Verify(body, Header(0), Header(1), Header(2), Text(3).Split(' '), long.Parse(Text(4)));
-    Console.WriteLine(genuine ? "true" : "false");
+    public static void Main()
+    {
+        for (var line = Console.ReadLine(); line != null; line = Console.ReadLine())
+        {
+            var fields = line.Split('\t');
+            var body = Convert.FromBase64String(fields[5]);
+            Console.WriteLine(TemulaWebhook.Verify(
+                body, Header(fields[0]), Header(fields[1]), Header(fields[2]), Text(fields[3]).Split(' '),
+                long.Parse(Text(fields[4]))) ? "true" : "false");
+        }
+    }
+
+    private static string Text(string field)
+    {
+        return Encoding.UTF8.GetString(Convert.FromBase64String(field));
+    }
+
+    private static string Header(string field)
+    {
+        return field == "" ? null : Text(field);
+    }
 }

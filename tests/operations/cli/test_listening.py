@@ -139,6 +139,37 @@ async def test_what_cannot_be_is_one_line(developer: Developer, temula: Running,
         assert wanted in said
 
 
+async def test_what_is_asked_wrongly_is_one_line(developer: Developer) -> None:
+    """An address that is none, types that there are not, an endpoint that there is not: a line and exit code 2."""
+    here = ("listen", "--forward-to", "localhost:9")
+    for words, wanted in (
+        (("listen", "--forward-to", "ftp://x"), "temula: 'ftp://x' is no address of a server"),
+        (("listen", "--forward-to", "http://"), "give one like http://localhost:3000/hooks"),
+        (("listen", "--forward-to", "localhost:port"), "is no address of a server"),
+        ((*here, "--events", "moon.landed"), "temula: 'moon.landed' is no message type; there are: attendee."),
+        ((*here, "--events", "a&limit=0"), "temula: 'a&limit=0' is no message type"),
+        ((*here, "--events", " "), "or leave it out to hear of all"),
+        (("webhooks", "tail", "--endpoint", "whe_x"), "temula: There is no webhook endpoint whe_x."),
+        (("trigger", "event.updated", "--endpoint", "whe_x"), "temula: There is no webhook endpoint whe_x."),
+    ):
+        code, said = await (await developer.runs(*words)).rest()
+        assert (code, len(said.splitlines())) == (2, 1), said
+        assert wanted in said
+
+
+async def test_a_scheme_may_be_left_out(developer: Developer, tenant: Tenant, hooks: Receiver) -> None:
+    """`localhost:3000/hooks` is what one types; spaces after the commas between types are no harm."""
+    address = hooks.url.removeprefix("http://")
+    asked = ("--events", "event.published, event.updated", "--count", "1")
+    listening = await developer.runs("listen", "--forward-to", address, *asked)
+    await listening.line("Ready")
+    event = await tenant.api.post("/events", EVENT)
+    await tenant.api.post(f"/events/{event['id']}/publish")
+    code, said = await listening.rest()
+    assert code == 0, said
+    assert hooks.types == ["event.published"]
+
+
 async def test_deliveries_are_shown_live(developer: Developer, tenant: Tenant, hooks: Receiver) -> None:
     """Each delivery, with its state as it changes."""
     endpoint = await tenant.api.post("/webhooks/endpoints", {"url": hooks.url, "types": ["event.published"]})
@@ -149,6 +180,29 @@ async def test_deliveries_are_shown_live(developer: Developer, tenant: Tenant, h
     while "delivered" not in lines[-1]:
         lines.append(await tail.line("20"))
     assert all("event.published" in line and endpoint["id"] in line for line in lines)
+
+
+async def test_what_was_before_is_shown_and_not_counted(developer: Developer, tenant: Tenant, hooks: Receiver) -> None:
+    """`--count` is of what happens from now on."""
+    await tenant.api.post("/webhooks/endpoints", {"url": hooks.url, "types": ["event.published"]})
+
+    async def publish() -> str:
+        event = await tenant.api.post("/events", EVENT)
+        await tenant.api.post(f"/events/{event['id']}/publish")
+
+        async def delivered() -> str | None:
+            found = (await tenant.api.get("/webhooks/deliveries"))["data"]
+            return found[0]["id"] if found and found[0]["state"] == "delivered" else None
+
+        return await until(delivered)
+
+    before = await publish()
+    tail = await developer.runs("webhooks", "tail", "--count", "1")
+    assert before in await tail.line("20")
+    event = await tenant.api.post("/events", EVENT)
+    await tenant.api.post(f"/events/{event['id']}/publish")
+    code, said = await tail.rest()
+    assert (code, before in said, "event.published" in said) == (0, False, True)
 
 
 async def _live_token(temula: Running, tenant: Tenant) -> str:

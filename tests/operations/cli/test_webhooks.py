@@ -1,6 +1,7 @@
 """The commands about webhook endpoints, run as an operator runs them."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from temula.kernel.tenancy import system
@@ -9,6 +10,7 @@ from temula.outbound.webhooks.model import Endpoint
 from tests.operations.cli.conftest import Operator
 
 URL = "http://127.0.0.1:9/hooks"
+NOBODY = "org_00000000000000000000000001"
 
 
 async def stored(operator: Operator, endpoint_id: str) -> Endpoint:
@@ -53,8 +55,11 @@ async def test_an_endpoint_at_the_command_line(operator: Operator) -> None:
     rotated = await operator.run("webhooks", "endpoints", "rotate", endpoint_id, *here, "--overlap-hours", "0")
     assert rotated.startswith("whsec_")
     assert (await stored(operator, endpoint_id)).previous_secret is None
+    dry = await operator.run("webhooks", "endpoints", "delete", endpoint_id, *here, "--dry-run")
+    assert dry == f"would delete {endpoint_id}, with 1 message waiting for it\n"
+    assert endpoint_id in await operator.run("webhooks", "endpoints", "list", *here)
     await operator.run("webhooks", "endpoints", "delete", endpoint_id, *here)
-    assert endpoint_id not in await operator.run("webhooks", "endpoints", "list", *here)
+    assert "There are none" in await operator.run("webhooks", "endpoints", "list", *here)
 
 
 async def test_what_cannot_be_is_one_line(operator: Operator) -> None:
@@ -65,7 +70,23 @@ async def test_what_cannot_be_is_one_line(operator: Operator) -> None:
         (("create", URL, "--partner", '{"types": []}'), "not the JSON"),
         (("create", URL, "--header", "Host: x"), "not yours to set"), (("create", URL, "--header", "x"), "Name: value"),
         (("create", URL, "--metadata", "x"), "name=value"), (("pause", "whe_x"), "no webhook endpoint"),
+        (("update", "whe_x"), "Nothing is to be changed"), (("list", "--state", "off"), "enabled, paused, disabled"),
+        (("delete", "whe_x", "--dry-run"), "no webhook endpoint"),
     ):  # fmt: skip
         said = await operator.run("webhooks", "endpoints", *words, *here, fails=True)
         assert why in said
         assert len(said.strip().splitlines()) == 1
+
+
+async def test_the_sandbox_that_runs_here_need_not_be_named(operator: Operator) -> None:
+    """Its organization is in quickstart.json; where there is none, or no such organization, a line says what to do."""
+    said = await operator.run("webhooks", "endpoints", "list", fails=True)
+    assert "--organization org_..." in said
+    assert len(said.strip().splitlines()) == 1
+    for words in (("list",), ("show", "whe_x")):
+        said = await operator.run("webhooks", "endpoints", *words, "--organization", NOBODY, fails=True)
+        assert said == f"temula: There is no organization {NOBODY}.\n"
+    file = Path(operator.environ["TEMULA_DATA_DIR"]) / "quickstart.json"
+    file.write_text(json.dumps({"base_url": "x", "token": "x", "organization_id": operator.sandbox.organization_id}))
+    made = await operator.run("webhooks", "endpoints", "create", URL)
+    assert made.split()[1] in await operator.run("webhooks", "endpoints", "list")

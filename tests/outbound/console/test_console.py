@@ -27,11 +27,11 @@ PASSWORD = "correct horse battery staple"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-async def member(temula: Running, tenant: Tenant) -> str:
+async def member(temula: Running, tenant: Tenant, role: Role = Role.OWNER) -> str:
     """Somebody of the tenant who may sign in; gives the email address."""
-    email = f"{tenant.id}@example.org"
+    email = f"{role}.{tenant.id}@example.org"
     async with temula.house.database.unit(tenant.actor) as uow:
-        await organizations.add_member(uow, email=email, name="Admin", role=Role.OWNER, password=PASSWORD)
+        await organizations.add_member(uow, email=email, name="Admin", role=role, password=PASSWORD)
     return email
 
 
@@ -176,6 +176,7 @@ async def test_numbers_come_at_once_and_when_they_change(temula: Running, tenant
         first = await heard(stream)
         assert first == {
             "registrations": 0, "checked_in": 0, "deliveries": 0, "disabled_endpoints": 0, "latest": [],
+            "troubled": [], "notices": [],
         }  # fmt: skip
         seats = [{"ticket_type_id": sale.types[0]["id"]}]
         order = {"event_id": sale.event["id"], "buyer": {"name": "A", "email": "a@example.org"}, "attendees": seats}

@@ -55,6 +55,36 @@ async def test_pages_lead_on_and_a_cursor_is_always_given(tenant: Tenant) -> Non
     assert (await everything(api, "&types=check_in.*"))[0] == []
 
 
+async def test_one_can_begin_at_the_end(temula: Running, tenant: Tenant) -> None:
+    """`latest` gives nothing of what there was and the cursor behind it, in a log of nothing too; types are checked."""
+    fresh = (await temula.tenant(connected=False)).api
+    empty = await fresh.get("/webhooks/messages?after=latest")
+    assert empty == {"data": [], "next_cursor": BEGINNING, "has_more": False}
+    api = tenant.api
+    event = await api.post("/events", BODY)
+    await api.post(f"/events/{event['id']}/publish")
+    end = await api.get("/webhooks/messages?after=latest&types=event.*")
+    assert (end["data"], end["has_more"]) == ([], False)
+    assert end["next_cursor"] == (await everything(api))[1]
+    await api.patch(f"/events/{event['id']}", {"name": "After"})
+    found, _ = await everything(api, after=end["next_cursor"])
+    assert [one["event_type"] for one in found] == ["event.updated"]
+    assert (await everything(fresh, after=empty["next_cursor"]))[0] == []
+    assert (await api.call("GET", "/webhooks/messages?after=latest&types=nope")).status == 422
+
+
+async def test_the_end_is_before_what_is_still_being_written(database: Database, owner_url: str) -> None:
+    """Who begins at the end while a transaction runs gets what it writes, and what was written beside it."""
+    actor = await organization(database)
+    async with another(owner_url, database) as writers:
+        async with held_open(writers, actor, tell):
+            async with database.unit(actor) as uow:
+                await tell(uow)
+            end = await pulled(database, actor, service.LATEST)
+            assert (end.messages, end.has_more) == ([], False)
+        assert len((await pulled(database, actor, end.next_cursor)).messages) == 2
+
+
 async def test_what_is_no_cursor_is_refused(temula: Running, tenant: Tenant) -> None:
     """Another organization's message is none, nor is a type that there is not."""
     other = await temula.tenant(connected=False)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from temula.kernel.stringify import stringify
 from temula.outbound.webhooks.model import envelope, maskable, reshapes, shaped
 
-# As many as are asked for: 10,000 are what the promise is checked with (TEMULA_TEST_PAYLOADS=10000), CI runs fewer.
+# As many as are asked for: CI runs the 10,000 of the promise (TEMULA_TEST_PAYLOADS=10000), `make test` fewer.
 PAYLOADS = int(os.environ.get("TEMULA_TEST_PAYLOADS", "1000"))
 SCRIPT = """
 const read = require("readline").createInterface({ input: process.stdin });

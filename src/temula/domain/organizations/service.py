@@ -41,7 +41,7 @@ async def create(
 async def current(uow: UnitOfWork) -> Organization:
     """Give the organization that this unit of work is for."""
     if (organization := await store.get(uow, uow.organization_id)) is None:
-        raise NotFound("The organization does not exist.")
+        raise NotFound(f"There is no organization {uow.organization_id}.")
     return organization
 
 

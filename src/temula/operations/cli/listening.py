@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -27,7 +28,7 @@ Count = Annotated[int | None, typer.Option(min=1, help="Stop after so many; with
 
 def listen(
     *,
-    forward_to: Annotated[str, typer.Option(help="Your server, like http://localhost:3000/hooks")],
+    forward_to: Annotated[str, typer.Option(help="Your server, like localhost:3000/hooks")],
     events: Annotated[str, typer.Option(help="Types with commas between: exact, registration.* or *")] = "*",
     count: Count = None,
     base_url: BaseUrl = None,
@@ -37,17 +38,22 @@ def listen(
 
     Exit code 1 if your server did not take one of them (with --count).
     """
+    from temula.kernel.errors import InvalidInput
     from temula.operations import listening
+
+    url = listening.local_url(forward_to)
+    if not events.strip():
+        raise InvalidInput("Name types after --events, with commas between, or leave it out to hear of all.")
 
     async def work(http: "Http", api: "Api", known_token: str) -> bool:
         secret, feed = listening.own_secret(known_token), _Feed("time", "type", "message", "answer", "ms")
-        feed.say(f"Forwarding {events} to {forward_to}")
+        cursor, good, number = await listening.end_of_log(api, events), True, 0
+        feed.say(f"Forwarding {events} to {url}")
         feed.say(f"Signing secret: {secret}")
-        cursor, good, number = await listening.end_of_log(api), True, 0
         feed.say("Ready; what happens from now on is forwarded")
         with feed:
             async for message in listening.messages(api, events, cursor, feed.say):
-                told = await listening.forward(http, forward_to, secret, message)
+                told = await listening.forward(http, url, secret, message)
                 feed.add(
                     told.timestamp, told.type, told.message_id, str(told.status or told.error), str(told.milliseconds)
                 )
@@ -80,7 +86,7 @@ def trigger(
             ]
             table(("type", "can happen", "meaning"), rows)
         elif endpoint is not None:
-            made = await api.post(f"/webhooks/endpoints/{endpoint}/test", {"type": type_})
+            made = await api.post(f"/webhooks/endpoints/{quote(endpoint, safe='')}/test", {"type": type_})
             typer.echo(f"an example of {type_} is on its way: {made['id']}")
         else:
             typer.echo(f"{type_} follows from {await acts.pull(type_)}")
@@ -96,19 +102,22 @@ def tail(
     base_url: BaseUrl = None,
     token: Token = None,
 ) -> None:
-    """Show deliveries live: what goes out, what is tried again, what was given up."""
+    """Show the last ten deliveries, then live what goes out, what is tried again, what was given up."""
     from temula.operations import listening
 
     async def work(_http: "Http", api: "Api", _token: str) -> bool:
-        number = 0
+        number, old = 0, True
+        if endpoint is not None:
+            await api.get(f"/webhooks/endpoints/{quote(endpoint, safe='')}")
         with _Feed("time", "type", "delivery", "endpoint", "state", "attempts") as feed:
             async for changed in listening.deliveries(api, endpoint):
                 for one in changed:
                     cells = (one["created_at"], one["type"], one["id"], one["endpoint_id"], one["state"])
                     feed.add(*cells, str(one["attempts"]))
-                    number += 1
+                    number += not old
                     if number == count:
                         return True
+                old = False
         return True
 
     _play(work, base_url, token, sandbox=False)
@@ -185,6 +194,8 @@ def _play(
 
     try:
         running.run(whole)
-    except (calling.Refused, HttpError) as error:
+    except calling.Refused as refused:
+        raise Unavailable(refused.detail) from None
+    except HttpError as error:
         raise Unavailable(str(error)) from None
     raise typer.Exit(0 if all(outcome) else 1)

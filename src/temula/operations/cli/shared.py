@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 OrganizationOption = Annotated[str, typer.Option("--organization", help="Id of the organization (org_...)")]
 
+OwnOrganization = Annotated[
+    str | None,
+    typer.Option("--organization", help="Id of the organization (org_...); default: that of var/quickstart.json"),
+]
+
 
 def in_house(work: "Callable[[House], Awaitable[T]]") -> T:
     """Run `work` with every part built and connected."""
@@ -41,6 +46,14 @@ def actor_of(organization: str) -> "Actor":
         return system("cli", ORGANIZATION.parse(organization))
     except InvalidId as error:
         raise InvalidInput(str(error)) from None
+
+
+def own(organization: str | None) -> str:
+    """Give the organization that was named, or else the sandbox that runs here."""
+    from temula.operations.calling import sandbox
+    from temula.operations.configuration import configure
+
+    return organization or sandbox(configure().data.folder)
 
 
 def choice(kind: type[T], text: str) -> T:

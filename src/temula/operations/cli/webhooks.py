@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from temula.operations.cli import listening
-from temula.operations.cli.shared import OrganizationOption, actor_of, in_house, table
+from temula.operations.cli.shared import OwnOrganization, actor_of, choice, in_house, own, table
 
 if TYPE_CHECKING:
     from temula.kernel.database import UnitOfWork
@@ -39,32 +39,41 @@ EndpointArgument = Annotated[str, typer.Argument(help="Id of the endpoint (whe_.
 
 def endpoints_list(
     *,
-    organization: OrganizationOption,
+    organization: OwnOrganization = None,
     state: Annotated[str | None, typer.Option(help="Only enabled, paused or disabled ones")] = None,
     team: TeamOption = None,
     partner: Annotated[str | None, typer.Option(help="Only this partner's, by its reference")] = None,
 ) -> None:
     """List an organization's webhook endpoints, newest first."""
+    from temula.domain.organizations import service as organizations
     from temula.kernel.pages import MAX_LIMIT, window
     from temula.operations.wiring import House
     from temula.outbound.webhooks import service
+    from temula.outbound.webhooks.model import EndpointState
+
+    named = own(organization)
+    narrowed = service.Narrowed(choice(EndpointState, state) if state else None, team, partner)
 
     async def work(house: House) -> "list[Endpoint]":
         found: list[Endpoint] = []
         cursor: str | None = None
-        async with house.database.reading(actor_of(organization)) as uow:
+        async with house.database.reading(actor_of(named)) as uow:
+            await organizations.current(uow)
             while True:
-                asked = window(house.ring, cursor, MAX_LIMIT, organization, "cli")
-                page = await service.listed(uow, asked, service.Narrowed(state, team, partner))
+                asked = window(house.ring, cursor, MAX_LIMIT, named, "cli")
+                page = await service.listed(uow, asked, narrowed)
                 found += page.items
                 if (cursor := page.next_cursor) is None:
                     return found
 
     rows = [(one.id, one.url, one.state, " ".join(one.types), one.description) for one in in_house(work)]
-    table(("id", "url", "state", "types", "description"), rows)
+    if rows:
+        table(("id", "url", "state", "types", "description"), rows)
+    else:
+        typer.echo("There are none; `temula webhooks endpoints create https://...` adds one.")
 
 
-def endpoints_show(endpoint_id: EndpointArgument, *, organization: OrganizationOption) -> None:
+def endpoints_show(endpoint_id: EndpointArgument, *, organization: OwnOrganization = None) -> None:
     """Show all that is known of an endpoint but its secrets."""
     from temula.outbound.webhooks import service
 
@@ -77,7 +86,7 @@ def endpoints_show(endpoint_id: EndpointArgument, *, organization: OrganizationO
 def endpoints_create(  # noqa: PLR0913 - options, each by its name
     url: Annotated[str, typer.Argument(help="Where messages go: https://...")],
     *,
-    organization: OrganizationOption,
+    organization: OwnOrganization = None,
     type_: TypeOption = None,
     event: EventOption = None,
     team: TeamOption = None,
@@ -110,7 +119,7 @@ def endpoints_create(  # noqa: PLR0913 - options, each by its name
 def endpoints_update(  # noqa: PLR0913 - options, each by its name
     endpoint_id: EndpointArgument,
     *,
-    organization: OrganizationOption,
+    organization: OwnOrganization = None,
     url: UrlOption = None,
     type_: TypeOption = None,
     event: EventOption = None,
@@ -127,11 +136,15 @@ def endpoints_update(  # noqa: PLR0913 - options, each by its name
     description: DescriptionOption = None,
 ) -> None:
     """Change an endpoint; what is left out stays, and what is given replaces all that was there of it."""
+    from temula.kernel.errors import InvalidInput
+
     fields = _fields(
         url=url, types=type_, event_ids=event, team_id=team, filter_=filter_, payload=payload, mask=mask, header=header,
         rate_limit=rate_limit, max_concurrency=max_concurrency, order_by=order_by, metadata=metadata,
         partner=partner, description=description,
     )  # fmt: skip
+    if not fields:
+        raise InvalidInput("Nothing is to be changed; `temula webhooks endpoints update --help` lists what can be.")
 
     async def work(uow: "UnitOfWork", endpoints: "Endpoints") -> list[tuple[str, str]]:
         return _rows(await endpoints.update(uow, endpoint_id, fields), endpoints)
@@ -142,7 +155,7 @@ def endpoints_update(  # noqa: PLR0913 - options, each by its name
 def endpoints_pause(
     endpoint_id: EndpointArgument,
     *,
-    organization: OrganizationOption,
+    organization: OwnOrganization = None,
     reason: Annotated[str | None, typer.Option(help="Why, for who looks at it later")] = None,
 ) -> None:
     """Keep what comes for an endpoint until it is resumed."""
@@ -154,7 +167,7 @@ def endpoints_pause(
     typer.echo(f"{endpoint_id} is paused")
 
 
-def endpoints_resume(endpoint_id: EndpointArgument, *, organization: OrganizationOption) -> None:
+def endpoints_resume(endpoint_id: EndpointArgument, *, organization: OwnOrganization = None) -> None:
     """Send to a paused or disabled endpoint again, and what was kept for it."""
 
     async def work(uow: "UnitOfWork", endpoints: "Endpoints") -> None:
@@ -167,7 +180,7 @@ def endpoints_resume(endpoint_id: EndpointArgument, *, organization: Organizatio
 def endpoints_rotate(
     endpoint_id: EndpointArgument,
     *,
-    organization: OrganizationOption,
+    organization: OwnOrganization = None,
     overlap_hours: Annotated[int, typer.Option(min=0, max=168, help="Hours that the previous secret signs too")] = 24,
 ) -> None:
     """Give an endpoint a new signing secret, shown this once."""
@@ -183,7 +196,7 @@ def endpoints_test(
     endpoint_id: EndpointArgument,
     type_: Annotated[str, typer.Argument(metavar="TYPE", help="Of which type an example is sent")],
     *,
-    organization: OrganizationOption,
+    organization: OwnOrganization = None,
 ) -> None:
     """Send a test message to one endpoint; a worker delivers it."""
 
@@ -193,15 +206,24 @@ def endpoints_test(
     typer.echo(f"{_acting(organization, work)} is on its way")
 
 
-def endpoints_delete(endpoint_id: EndpointArgument, *, organization: OrganizationOption) -> None:
-    """Remove an endpoint; the log of what it was sent stays its time."""
+def endpoints_delete(
+    endpoint_id: EndpointArgument,
+    *,
+    organization: OwnOrganization = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be lost, change nothing")] = False,
+) -> None:
+    """Remove an endpoint and what waits for it; the log of what it was sent stays its time."""
     from temula.outbound.webhooks import service
 
-    async def work(uow: "UnitOfWork", _endpoints: "Endpoints") -> None:
-        await service.delete(uow, endpoint_id)
+    async def work(uow: "UnitOfWork", _endpoints: "Endpoints") -> service.Waits:
+        await service.get(uow, endpoint_id)
+        waits = await service.waits(uow, endpoint_id)
+        if not dry_run:
+            await service.delete(uow, endpoint_id)
+        return waits
 
-    _acting(organization, work)
-    typer.echo(f"{endpoint_id} is deleted")
+    said = f"with {_acting(organization, work)} waiting for it"
+    typer.echo(f"would delete {endpoint_id}, {said}" if dry_run else f"{endpoint_id} is deleted, {said}")
 
 
 ENDPOINTS: dict[str, Callable[..., None]] = {
@@ -223,13 +245,18 @@ def group() -> typer.Typer:
     return webhooks
 
 
-def _acting(organization: str, work: "Callable[[UnitOfWork, Endpoints], Awaitable[T]]") -> T:
+def _acting(organization: str | None, work: "Callable[[UnitOfWork, Endpoints], Awaitable[T]]") -> T:
+    from temula.domain.organizations import service as organizations
     from temula.operations.wiring import House
 
-    actor = actor_of(organization)
+    actor = actor_of(own(organization))
 
     async def run(house: House) -> T:
-        return await house.database.run(actor, lambda uow: work(uow, house.endpoints))
+        async def known(uow: "UnitOfWork") -> T:
+            await organizations.current(uow)
+            return await work(uow, house.endpoints)
+
+        return await house.database.run(actor, known)
 
     return in_house(run)
 
@@ -279,6 +306,8 @@ def _pairs(texts: list[str], mark: str, wrong: str) -> dict[str, str]:
 
 
 def _rows(endpoint: "Endpoint", endpoints: "Endpoints") -> list[tuple[str, str]]:
+    from temula.kernel.clock import rfc3339
+
     e = endpoint
     headers = ", ".join(f"{name}: {value}" for name, value in endpoints.shown_headers(e).items())
     granted = f"{e.partner_id}: {' '.join(e.granted_types or [])}" if e.partner_id else ""
@@ -288,6 +317,8 @@ def _rows(endpoint: "Endpoint", endpoints: "Endpoints") -> list[tuple[str, str]]
         "filter": e.filter.decode() if e.filter else None, "payload": e.payload, "mask": " ".join(e.mask),
         "headers": headers, "rate limit": e.rate_limit, "at once": e.max_concurrency, "order by": e.order_by,
         "metadata": e.metadata.decode(), "partner": granted, "failures in a row": e.failures,
-        "previous secret until": e.previous_until, "created": e.created_at, "changed": e.updated_at,
+        "failing since": rfc3339(e.failing_since) if e.failing_since else None,
+        "previous secret until": rfc3339(e.previous_until) if e.previous_until else None,
+        "created": rfc3339(e.created_at), "changed": rfc3339(e.updated_at),
     }  # fmt: skip
     return [(name, "" if value is None else str(value)) for name, value in rows.items()]

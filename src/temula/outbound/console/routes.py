@@ -1,6 +1,7 @@
 """The home page, signing in and out, and the live numbers as server-sent events."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,12 +18,13 @@ from temula.domain.organizations import service as organizations
 from temula.kernel import facts
 from temula.kernel.bell import wait
 from temula.kernel.database import Database, UnitOfWork
-from temula.kernel.errors import TooMany, Unauthenticated, Unavailable
+from temula.kernel.errors import NotFound, TooMany, Unauthenticated, Unavailable
 from temula.kernel.tenancy import Actor
 from temula.outbound.callers import service as callers
 from temula.outbound.callers.routes import refuse_cross_origin, require_https
 from temula.outbound.console import service
-from temula.outbound.console.service import Deliveries, Live
+from temula.outbound.console.model import Live
+from temula.outbound.console.ports import Webhooks
 
 PAGES = Path(__file__).parent / "pages"
 COOKIE = "temula_session"
@@ -32,7 +34,6 @@ FILES = {"live.js": "text/javascript", "console.css": "text/css"}
 LOOK_EVERY, REST = 1.0, 0.2
 SIGN_INS_A_MINUTE = 20
 
-Tell = Callable[[UnitOfWork], Awaitable[Deliveries]]
 Http = Request[Any, Any, Any]
 
 
@@ -44,11 +45,11 @@ class SignIn(msgspec.Struct, frozen=True):
 
 
 class Console:
-    """The pages, over one database; `deliveries` tells of webhooks, which stand beside the console."""
+    """The pages, over one database, beside webhooks."""
 
-    def __init__(self, database: Database, deliveries: Tell, *, https_only: bool) -> None:
+    def __init__(self, database: Database, webhooks: Webhooks, *, https_only: bool) -> None:
         self._database = database
-        self._deliveries = deliveries
+        self._webhooks = webhooks
         self._https_only = https_only
         self._pages = Environment(loader=FileSystemLoader(PAGES), autoescape=True, undefined=StrictUndefined)
         self._tries: dict[str, list[float]] = {}
@@ -90,6 +91,15 @@ class Console:
         response.delete_cookie(COOKIE)
         return response
 
+    async def enable(self, request: Http, endpoint_id: str) -> Response[Any]:
+        """Enable a disabled endpoint again and show the home page; to who is not signed in, the way in."""
+        self._check(request)
+        actor = await callers.signed_in(self._database, request.cookies.get(COOKIE))
+        if actor is not None:
+            with suppress(NotFound):  # it was deleted meanwhile: the page says how things stand
+                await self._database.run(actor, lambda uow: service.enable(uow, self._webhooks, endpoint_id))
+        return Redirect("/", status_code=303)
+
     async def live(self, request: Http) -> ServerSentEvent:
         """Stream what the home page shows: at once, and whenever it changes, until the session ends."""
         session = request.cookies.get(COOKIE)
@@ -121,7 +131,7 @@ class Console:
             self._database.bell.unsubscribe(facts.TOPIC, bell)
 
     async def _look(self, uow: UnitOfWork) -> Live:
-        return await service.live(uow, await self._deliveries(uow))
+        return await service.live(uow, self._webhooks)
 
     def _check(self, request: Http) -> None:
         headers = dict(request.scope["headers"])
@@ -155,6 +165,10 @@ def routes(console: Console) -> list[HTTPRouteHandler]:
     async def sign_out(request: Http) -> Response[Any]:
         return await console.sign_out(request)
 
+    @post("/endpoints/{endpoint_id:str}/enable", include_in_schema=False)
+    async def enable(request: Http, endpoint_id: FromPath[str]) -> Response[Any]:
+        return await console.enable(request, endpoint_id)
+
     @get("/live", include_in_schema=False)
     async def live(request: Http) -> ServerSentEvent:
         return await console.live(request)
@@ -170,4 +184,4 @@ def routes(console: Console) -> list[HTTPRouteHandler]:
         said = "Thank you. Your tickets are on their way." if outcome == "paid" else "The payment was cancelled."
         return Response(said, media_type=MediaType.TEXT)
 
-    return [home, sign_in, sign_out, live, file, back]
+    return [home, sign_in, sign_out, enable, live, file, back]

@@ -1,46 +1,26 @@
-"""What the console shows: the organization's numbers as they are now, and its latest messages."""
-
-from datetime import datetime
-
-import msgspec
+"""What the console shows: the organization's numbers as they are now, its latest messages, endpoints in trouble."""
 
 from temula.domain.checkins import service as checkins
 from temula.domain.registrations import service as registrations
 from temula.kernel.database import UnitOfWork
+from temula.outbound.callers.errors import MissingAbility
+from temula.outbound.console.model import Live
+from temula.outbound.console.ports import Webhooks
+
+ENABLE = "webhooks:write"
 
 
-class Sent(msgspec.Struct, frozen=True):
-    """A message on its way to an endpoint, or there."""
-
-    id: str
-    type: str
-    to: str
-    state: str
-    attempts: int
-    at: datetime
-
-
-class Deliveries(msgspec.Struct, frozen=True):
-    """What the console is told of webhooks, by who wires it; `latest` is newest first."""
-
-    last_hour: int
-    disabled_endpoints: int
-    latest: list[Sent]
-
-
-class Live(msgspec.Struct, frozen=True):
-    """What the home page shows; deliveries are those of the last hour."""
-
-    registrations: int
-    checked_in: int
-    deliveries: int
-    disabled_endpoints: int
-    latest: list[Sent]
-
-
-async def live(uow: UnitOfWork, deliveries: Deliveries) -> Live:
+async def live(uow: UnitOfWork, webhooks: Webhooks) -> Live:
     """Count what the home page shows."""
+    told = await webhooks.look(uow)
     return Live(
-        await registrations.count(uow), await checkins.count(uow), deliveries.last_hour, deliveries.disabled_endpoints,
-        deliveries.latest,
+        await registrations.count(uow), await checkins.count(uow), told.last_hour, told.disabled_endpoints, told.latest,
+        told.troubled, told.notices,
     )  # fmt: skip
+
+
+async def enable(uow: UnitOfWork, webhooks: Webhooks, endpoint_id: str) -> None:
+    """Enable an endpoint again for somebody who may; raises `MissingAbility` for others."""
+    if not uow.actor.may(ENABLE):
+        raise MissingAbility(f"This needs the ability {ENABLE}: ask an owner or admin of the organization.")
+    await webhooks.enable(uow, endpoint_id)

@@ -21,7 +21,7 @@ from temula.outbound.webhooks.model.engine import Engine, Start
 log = structlog.get_logger()
 LEASE = 30.0  # renewed each third of it; nothing begins whose deadline is later than its lease
 PLACES = 256
-BATCH = 500
+BATCH = 1000
 TICK = 0.02  # how exactly a rate is kept
 KEEP_EVERY = 1.0
 LINGER = 2.0  # how long a queue that has run empty is kept, so that a steady trickle does not take it again each time

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 
 import msgspec
@@ -14,6 +15,7 @@ from temula.outbound.webhooks import store
 from temula.outbound.webhooks.jobs.sending import Tried
 from temula.outbound.webhooks.model import (
     WARN_AT,
+    Attempt,
     Endpoint,
     EndpointDisabled,
     EndpointFailing,
@@ -55,11 +57,24 @@ class Recorder:
                 troubled[endpoint_id].append(one)
             else:
                 calm.append(one)
-        if calm:
+        if calm and not await self._record_delivered(calm):
             async with self._database.crossing("recording deliveries") as uow:
                 await _write(uow, [(one, None) for one in calm])
         for troubled_id, tried in troubled.items():
             await self._record_troubled(troubled_id, tried)
+
+    async def _record_delivered(self, calm: Sequence[Tried]) -> bool:
+        """Write what has succeeded in one go, unless some of it does not count any more: then nothing is written."""
+        fences = {one.delivery.endpoint_id: one.fence for one in calm}
+        if any(fences[one.delivery.endpoint_id] != one.fence for one in calm):
+            return False
+        attempts = [one.attempt for one in calm]
+        with suppress(_SomeAreLost):
+            async with self._database.crossing("recording deliveries") as uow:
+                _require_all(await store.add_delivered(uow, attempts, fences), attempts)
+                await store.count_hours(uow, counted(attempts))
+            return True
+        return False
 
     async def _record_troubled(self, endpoint_id: str, tried: list[Tried]) -> None:
         async def work(uow: UnitOfWork) -> int:
@@ -79,6 +94,15 @@ class Recorder:
             async with self._database.crossing("making the log's next partition") as uow:
                 await store.make_day(uow, day)
             self._days.add(day)
+
+
+class _SomeAreLost(Exception):
+    """Not every outcome counts: the transaction is rolled back, and each is looked at."""
+
+
+def _require_all(number: int, attempts: Sequence[Attempt]) -> None:
+    if number < len(attempts):
+        raise _SomeAreLost
 
 
 def _with(tried: Tried, outcome: Outcome) -> Tried:

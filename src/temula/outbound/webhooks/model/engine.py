@@ -21,6 +21,7 @@ BRISK = 0.05
 TROUBLED_SHARE = 4  # a quarter of the places
 SLOW = 1.0
 TOO_SLOW = 5.0
+AHEAD, FARTHEST = 0.05, 8  # what is loaded ahead: for so many seconds, and at most so often its places
 BREAK_AFTER = 5
 PROBE_EVERY = 1.0
 LONGEST_BLOCK = 60.0
@@ -84,7 +85,7 @@ class Turn(Generic[D]):
 
     __slots__ = (
         "blocked_until", "bulk", "cap", "failures", "fence", "held", "idle_since", "leased_until", "more",
-        "organization_id", "pace", "places", "proven", "ready", "slow", "version", "waiting",
+        "organization_id", "pace", "places", "proven", "ready", "seconds", "slow", "version", "waiting",
     )  # fmt: skip
 
     def __init__(self, organization_id: str, fence: int, leased_until: float, now: float) -> None:
@@ -95,6 +96,7 @@ class Turn(Generic[D]):
         self.places = 1
         self.proven = False
         self.slow = False
+        self.seconds = AHEAD  # how long its attempts take, the last ones more than those before
         self.failures = 0
         self.blocked_until = 0.0
         self.pace: Pace | None = None
@@ -109,6 +111,11 @@ class Turn(Generic[D]):
     @property
     def troubled(self) -> bool:
         return self.failures > 0 or self.slow or not self.proven
+
+    @property
+    def depth(self) -> int:
+        """How many to have ready: twice its places, more if it is quick; what is urgent waits behind none for long."""
+        return self.places * max(2, min(FARTHEST, round(AHEAD / max(self.seconds, 0.001))))
 
 
 class Engine(Generic[D]):
@@ -162,17 +169,13 @@ class Engine(Generic[D]):
             turn.pace = Pace(rate, now)
 
     def wanted(self) -> dict[str, int]:
-        """How many to load for each queue that may have more and has few ready; as many as it has places, ahead."""
-        return {
-            endpoint_id: 2 * turn.places - turn.waiting
-            for endpoint_id, turn in self.turns.items()
-            if turn.more and 2 * turn.waiting <= turn.places
-        }
+        """How many to load for each queue that may have more and has few ready."""
+        return {one: turn.depth - turn.waiting for one, turn in self.turns.items() if _is_low(turn)}
 
     def is_low(self, endpoint_id: str) -> bool:
         """Should more be loaded for a queue now?"""
         turn = self.turns.get(endpoint_id)
-        return turn is not None and turn.more and 2 * turn.waiting <= turn.places
+        return turn is not None and _is_low(turn)
 
     @property
     def room(self) -> int:
@@ -260,6 +263,7 @@ class Engine(Generic[D]):
         if turn is None or delivery.id not in turn.held:
             return  # the queue was lost meanwhile
         turn.slow = seconds > SLOW
+        turn.seconds += (seconds - turn.seconds) / 8
         if succeeded:
             turn.failures, turn.proven = 0, True
             if seconds <= SLOW and (turn.places < ENOUGH or seconds > BRISK):
@@ -309,3 +313,7 @@ class Engine(Generic[D]):
             elif now - turn.idle_since >= linger:
                 found.append(endpoint_id)
         return found
+
+
+def _is_low(turn: Turn[D]) -> bool:
+    return turn.more and 2 * turn.waiting <= turn.depth

@@ -14,7 +14,11 @@ from temula.outbound.webhooks import service
 from temula.outbound.webhooks.routes.views import READ, message_view
 
 After = Annotated[
-    str | None, QueryParameter(description="`next_cursor` of the page before, or the id of any message", max_length=64)
+    str | None,
+    QueryParameter(
+        description="`next_cursor` of the page before, the id of any message, or `latest` to begin at the end",
+        max_length=64,
+    ),
 ]
 Types = Annotated[
     str | None,
@@ -51,7 +55,8 @@ class Messages(Controller):
         """Oldest first, in one order that nothing is later put into; for receivers that reconcile.
 
         `next_cursor` is always given: keep it, and ask again with it now (`has_more`) or tomorrow. A page can be empty
-        and still have more behind it, where `types` is narrow. Messages are kept as long as the organization.
+        and still have more behind it, where `types` is narrow. `after=latest` gives no messages but the cursor behind
+        them all, for who wants what happens from now on. Messages are kept as long as the organization.
         """
         known = frozenset(one.type for one in catalogue.data)
         asked = [one.strip() for one in types.split(",")] if types else []

@@ -9,14 +9,20 @@ from temula.outbound.webhooks.service.deliveries import (
     replay,
 )
 from temula.outbound.webhooks.service.endpoints import Endpoints, delete, disabled, get, listed
-from temula.outbound.webhooks.service.messages import BEGINNING, Pulled, message, pull
+from temula.outbound.webhooks.service.messages import BEGINNING, LATEST, Pulled, message, pull
+from temula.outbound.webhooks.service.notices import Notice, Notices, Trouble, Waits, notices, waits
 from temula.outbound.webhooks.store import Narrowed
 
 __all__ = [
     "BEGINNING",
+    "LATEST",
     "Endpoints",
     "Narrowed",
+    "Notice",
+    "Notices",
     "Pulled",
+    "Trouble",
+    "Waits",
     "delete",
     "delivered_since",
     "deliveries",
@@ -27,6 +33,8 @@ __all__ = [
     "listed",
     "log_of",
     "message",
+    "notices",
     "pull",
     "replay",
+    "waits",
 ]

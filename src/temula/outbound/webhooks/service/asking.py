@@ -73,7 +73,7 @@ class Checks:
         try:
             return check_url(url, self._policy).url
         except AddressRefused as error:
-            raise UrlRefused(error.detail, pointer="/url", reason=error.code) from None
+            raise UrlRefused(f"The address is refused: {error.detail}.", pointer="/url", reason=error.code) from None
 
     async def _url(self, _asked: Asked, url: str) -> dict[str, object]:
         return {"url": self.url(url)}

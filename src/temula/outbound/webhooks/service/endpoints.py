@@ -82,6 +82,13 @@ class Endpoints:
         """Send to a paused or disabled endpoint again, first of all what was kept for it."""
         return await self.update(uow, endpoint_id, {"state": EndpointState.ENABLED})
 
+    async def enable(self, uow: UnitOfWork, endpoint_id: str) -> bool:
+        """Resume an endpoint if it is disabled; tell whether it was. One that somebody has paused stays paused."""
+        if (await locked(uow, endpoint_id)).state != EndpointState.DISABLED:
+            return False
+        await self.resume(uow, endpoint_id)
+        return True
+
     async def rotate(self, uow: UnitOfWork, endpoint_id: str, overlap: timedelta = OVERLAP) -> tuple[Endpoint, str]:
         """Give the endpoint a new secret; for `overlap` the previous one signs too."""
         if not timedelta() <= overlap <= timedelta(days=7):

@@ -11,6 +11,8 @@ from temula.outbound.webhooks.model import covers
 
 # The cursor before everything. Every other is the id of the last fact that was looked at.
 BEGINNING = "msg_00000000000000000000000000"
+# Asked for instead of a cursor: nothing of what there was, and the cursor behind it.
+LATEST = "latest"
 # So many facts are looked through for one page: a rare type in a long log is found over several.
 LOOKED_THROUGH = 2000
 
@@ -27,12 +29,15 @@ async def pull(uow: UnitOfWork, *, after: str | None, types: list[str], known: f
     """Give the next messages after a cursor, which may be any message's id; no types means `*`.
 
     What is given can never grow something before it: facts whose neighbours are still being written are not given yet.
+    After `LATEST` none are given, only the cursor behind which what happens from now on is found.
     """
     if unknown := [one for one in types if not any(covers([one], type_) for type_ in known)]:
         raise InvalidInput(
             f"{unknown[0]!r} is no message type; there are: {', '.join(sorted(known))}.", pointer="/types"
         )
     wanted = [one for one in known if covers(types or ["*"], one)]
+    if after == LATEST:
+        return Pulled([], await store.end(uow) or BEGINNING, has_more=False)
     start = START
     if after is not None and after != BEGINNING:
         if (found := await store.position_of(uow, after)) is None:

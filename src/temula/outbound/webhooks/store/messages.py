@@ -27,6 +27,11 @@ SELECT transaction, position, id, n > $4 AS more FROM (
           ORDER BY transaction, position LIMIT $4 + 1) AS next
 ) AS counted WHERE m = least(n, $4)
 """)
+END = Statement("""
+SELECT id FROM facts
+WHERE organization_id = $1 AND transaction < (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint
+ORDER BY transaction DESC, position DESC LIMIT 1
+""")
 MESSAGES = Statement(f"""
 SELECT {columns(StoredFact)} FROM facts
 WHERE organization_id = $1 AND (transaction, position) > ($2, $3) AND (transaction, position) <= ($4, $5)
@@ -56,6 +61,12 @@ async def position_of(uow: UnitOfWork, fact_id: str) -> Position | None:
 async def look(uow: UnitOfWork, after: Position, most: int) -> Look | None:
     """Tell how far the next `most` facts of the organization reach; None if there is none yet."""
     return await uow.row(Look, LOOK, uow.organization_id, after.transaction, after.position, most)
+
+
+async def end(uow: UnitOfWork) -> str | None:
+    """Find the last fact behind which nothing can appear; None if there is none yet."""
+    found: str | None = await uow.value(END, uow.organization_id)
+    return found
 
 
 async def messages(
