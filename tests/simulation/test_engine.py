@@ -97,7 +97,7 @@ def one_sends_at_a_time(world: World) -> None:
         until: dict[int, float] = {}
         for one in arrivals:
             others = [end for worker, end in until.items() if worker != one.worker]
-            assert max(others, default=0.0) <= one.began + 1e-9, f"two at a time at {endpoint_id}, at {one.began:.1f}"
+            assert max(others, default=0.0) <= one.began + 1e-6, f"two at a time at {endpoint_id}, at {one.began:.1f}"
             ended = one.began if one.ended is None else one.ended
             until[one.worker] = max(until.get(one.worker, 0.0), ended)
 

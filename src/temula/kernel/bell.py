@@ -18,6 +18,7 @@ from temula.kernel.clock import Clock, SharedClock
 
 CHANNEL = "temula"
 ASK_EVERY = 5.0
+PAUSE = 0.5  # between tries to connect
 HEARD_WITHIN = 5.0  # a connection on which nothing comes back any more is given up after it
 log = structlog.get_logger()
 
@@ -70,12 +71,15 @@ class Bell:
 
     async def _serve(self) -> None:
         while True:
+            began = time.monotonic()
             try:
                 await self._listen()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 self._tried.set()
                 log.warning("bell.lost", error=type(error).__name__)
-                await asyncio.sleep(0.5)
+                # One that lasted is made anew at once: until then the others take this process for dead.
+                if time.monotonic() - began < PAUSE:
+                    await asyncio.sleep(PAUSE)
 
     async def _listen(self) -> None:
         connection = await asyncpg.connect(

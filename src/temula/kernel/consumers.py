@@ -54,8 +54,8 @@ class Cursor(msgspec.Struct, frozen=True):
     updated_at: datetime
 
 
-# A lease ends in time, or at once with the connection of who holds it: whoever was killed keeps nobody waiting. Who held
-# it last takes it back: after its connections were lost it must not wait for itself.
+# A lease ends in time, or at once with the connection of who holds it: whoever was killed keeps nobody waiting.
+# Who held it last takes it back: after its connections were lost it must not wait for itself.
 CLAIM = Statement("""
 INSERT INTO fact_consumers AS c (name, leased_until, holder)
 VALUES ($1, $2::timestamptz + make_interval(secs => $3), $4)
