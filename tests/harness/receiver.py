@@ -1,9 +1,11 @@
 """Where webhooks arrive: keeps every request as it came, and answers what it is told to."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -17,6 +19,8 @@ class Arrival(NamedTuple):
 
     headers: dict[str, str]
     body: bytes
+    path: str
+    began: float  # by the event loop's clock
 
     @property
     def message(self) -> dict:
@@ -47,12 +51,19 @@ def secret_of(text: str) -> bytes:
 
 
 class Receiver:
-    """A customer's server. `answers` are taken one by one (a status, or a whole response); then it is 200."""
+    """A customer's server. `answers` are taken one by one (a status, or a whole response); then it is 200.
+
+    Each path below `url` is an endpoint of its own: `pauses` says how long it takes to answer, `most` how many requests
+    it had at the same time.
+    """
 
     def __init__(self) -> None:
         self.arrivals: list[Arrival] = []
         self.answers: list[int | Callable[[], web.Response]] = []
+        self.pauses: defaultdict[str, float] = defaultdict(float)
+        self.most: Counter[str] = Counter()
         self.url = ""
+        self._now: Counter[str] = Counter()
 
     @property
     def types(self) -> list[str]:
@@ -61,10 +72,20 @@ class Receiver:
     def of(self, type_: str) -> list[Arrival]:
         return [arrival for arrival in self.arrivals if arrival.type == type_]
 
+    def at(self, path: str) -> list[Arrival]:
+        return [arrival for arrival in self.arrivals if arrival.path == path]
+
     async def take(self, request: web.Request) -> web.Response:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        self.arrivals.append(Arrival(headers, await request.read()))
-        answer = self.answers.pop(0) if self.answers else 200
+        headers, path = {name.lower(): value for name, value in request.headers.items()}, request.path
+        self._now[path] += 1
+        self.most[path] = max(self.most[path], self._now[path])
+        try:
+            arrival = Arrival(headers, await request.read(), path, asyncio.get_running_loop().time())
+            self.arrivals.append(arrival)
+            answer = self.answers.pop(0) if self.answers else 200
+            await asyncio.sleep(self.pauses[path])
+        finally:
+            self._now[path] -= 1
         return web.Response(status=answer) if isinstance(answer, int) else answer()
 
 
@@ -73,6 +94,7 @@ async def receiving() -> AsyncIterator[Receiver]:
     receiver = Receiver()
     app = web.Application()
     app.router.add_post("/hooks", receiver.take)
+    app.router.add_post("/hooks/{name}", receiver.take)
     runner = web.AppRunner(app, shutdown_timeout=0.2)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from temula.kernel.clock import Clock, ManualClock, SystemClock, rfc3339
+from temula.kernel.clock import Clock, ManualClock, SharedClock, SystemClock, rfc3339
 
 START = datetime(2026, 11, 23, 10, 15, 0, 123_456, tzinfo=UTC)
 
@@ -84,3 +84,18 @@ def test_rfc3339_has_milliseconds_and_z_and_cuts() -> None:
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_rfc3339_reads_back_to_the_millisecond(at: datetime) -> None:
     assert timedelta() <= at - datetime.fromisoformat(rfc3339(at)) < timedelta(milliseconds=1)
+
+
+def test_the_shared_clock_is_the_servers() -> None:
+    """It goes on from what the server told, and a small difference does not make it go back and forth."""
+    clock, system = SharedClock(), SystemClock()
+    assert abs((clock.now() - system.now()).total_seconds()) < 1, "until it is set"
+    told = datetime(2031, 5, 1, 12, tzinfo=UTC)
+    clock.set(told, 0.002)
+    assert told <= clock.now() < told + timedelta(seconds=1)
+    before = clock.now()
+    clock.set(before - timedelta(milliseconds=15), 0.002)
+    assert clock.now() >= before
+    clock.set(told - timedelta(hours=1), 0.002)
+    assert clock.now() < told
+    assert clock.now().tzinfo is UTC

@@ -1,4 +1,4 @@
-"""The only source of now: the system's clock in production, one moved by hand in tests.
+"""The only source of now: PostgreSQL's clock in production, so that all processes have one; one moved by hand in tests.
 
 Times are aware, in UTC, to the microsecond (what PostgreSQL keeps); outside they are RFC 3339 with milliseconds.
 """
@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import msgspec
+
+NEAR_ENOUGH = 0.02  # seconds: so that the clock does not go back and forth by what it takes to ask
 
 
 class Clock(Protocol):
@@ -33,6 +35,33 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+class SharedClock(SystemClock):
+    """The time of a server that all ask, carried on between two askings by what this machine counts since it started.
+
+    So it does not matter when the clock of one machine is wrong or jumps: leases and times in the database mean the
+    same to all. Until it is set it is the system's clock.
+    """
+
+    __slots__ = ("_start",)
+
+    def __init__(self) -> None:
+        self._start = time.time() - _elapsed()
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self._start + _elapsed(), UTC)
+
+    def set(self, told: datetime, took: float) -> None:
+        """Take over what the server told, `took` seconds after it was asked; what is nearer than that stays."""
+        start = told.timestamp() + took / 2 - _elapsed()
+        if abs(start - self._start) > max(took, NEAR_ENOUGH):
+            self._start = start
+
+
+def _elapsed() -> float:
+    """Seconds since the machine started, with those in which it slept, where that is told."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 class ManualClock:

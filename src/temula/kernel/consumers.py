@@ -55,12 +55,13 @@ class Cursor(msgspec.Struct, frozen=True):
 
 
 # A lease ends in time, or at once with the connection of who holds it: whoever was killed keeps nobody waiting.
+# Who held it last takes it back: after its connections were lost it must not wait for itself.
 CLAIM = Statement("""
 INSERT INTO fact_consumers AS c (name, leased_until, holder)
 VALUES ($1, $2::timestamptz + make_interval(secs => $3), $4)
 ON CONFLICT (name) DO UPDATE SET leased_until = excluded.leased_until, holder = excluded.holder, fence = c.fence + 1,
     updated_at = $2
-    WHERE c.leased_until <= $2 OR NOT EXISTS (
+    WHERE c.leased_until <= $2 OR c.fence = $5 OR NOT EXISTS (
         SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
         WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.objsubid = 1
             AND l.classid::bigint << 32 | l.objid::bigint = c.holder)
@@ -123,6 +124,7 @@ class ConsumerLoop:
     def __init__(self, database: Database, consumer: Consumer | WritingConsumer) -> None:
         self._database = database
         self._consumer = consumer
+        self._fence = -1  # of the lease that this loop held last
 
     async def serve(self, stop: asyncio.Event, *, poll: float = 0.5) -> None:
         """Read and handle until `stop` is set."""
@@ -142,9 +144,11 @@ class ConsumerLoop:
 
     async def _hold_and_read(self, stop: asyncio.Event, ring: asyncio.Event, poll: float) -> None:
         async with self._database.crossing(f"consumer {self._consumer.name} takes its lease") as uow:
-            cursor = await uow.row(Cursor, CLAIM, self._consumer.name, uow.now, LEASE, self._database.bell.presence)
+            presence = self._database.bell.presence
+            cursor = await uow.row(Cursor, CLAIM, self._consumer.name, uow.now, LEASE, presence, self._fence)
         if cursor is None:
             return
+        self._fence = cursor.fence
         after, renewed = Position(cursor.transaction, cursor.position), self._database.clock.monotonic()
         held = True
         try:

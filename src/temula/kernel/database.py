@@ -16,7 +16,7 @@ import structlog
 
 from temula.kernel import audit, facts, jobs
 from temula.kernel.bell import Bell
-from temula.kernel.clock import Clock, SystemClock
+from temula.kernel.clock import Clock, SharedClock
 from temula.kernel.durability import require_durable, require_tables
 from temula.kernel.errors import Conflict, DatabaseAway, Unavailable
 from temula.kernel.ids import ORGANIZATION, OrganizationId
@@ -123,8 +123,8 @@ class Database:
         self._dsn = dsn
         self._size = size
         self._pool: asyncpg.Pool | None = None
-        self.clock: Clock = clock or SystemClock()
-        self.bell = Bell(dsn)
+        self.clock: Clock = clock or SharedClock()
+        self.bell = Bell(dsn, self.clock)
 
     async def open(self) -> None:
         """Connect; the pool fills as it is used. Raises `Misconfigured` for a server that cannot be relied on."""

@@ -52,13 +52,13 @@ class Start(NamedTuple, Generic[D]):
 
 
 class Pace:
-    """At most `rate` in any second: a bucket of `burst` that is filled at what is left of the rate."""
+    """At most `rate` in any second: a bucket of a tenth of it that is filled at what is left of the rate."""
 
     __slots__ = ("_at", "_burst", "_level", "_refill", "rate")
 
-    def __init__(self, rate: int, now: float, *, burst: float | None = None) -> None:
+    def __init__(self, rate: int, now: float) -> None:
         self.rate = rate
-        self._burst = max(1.0, rate / 10) if burst is None else burst
+        self._burst = max(1.0, rate / 10)
         # What the bucket holds is part of the second's worth, or a full one would let through more than the rate.
         self._refill = float(rate) if self._burst <= 1.0 else max(1.0, rate - self._burst)
         self._level = self._burst
@@ -100,7 +100,7 @@ class Turn(Generic[D]):
         self.failures = 0
         self.blocked_until = 0.0
         self.pace: Pace | None = None
-        self.bulk = Pace(BULK_RATE, now, burst=float(BULK_RATE))
+        self.bulk = Pace(BULK_RATE, now)
         self.ready: tuple[deque[D], deque[D], deque[D]] = (deque(), deque(), deque())
         self.held: set[str] = set()  # loaded and not yet recorded: not to be loaded again
         self.waiting = 0  # how many are loaded and not begun
