@@ -35,6 +35,7 @@ def handlers(database: Database, data: DataSettings) -> dict[str, AnyHandler]:
         now = database.clock.now()
         await callers.forget_old(database, now - IDEMPOTENCY_KEYS)
         await webhooks.delete_old(database, data.delivery_days)
+        await webhooks.forget_replays(database, now - timedelta(days=data.delivery_days))
         async with database.crossing("removing old callbacks") as uow:
             await inbox.delete_old(uow, now - timedelta(days=data.callback_days))
 

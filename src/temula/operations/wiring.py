@@ -34,8 +34,8 @@ from temula.operations.settings import ServerSettings
 from temula.outbound.callers.service import Callers
 from temula.outbound.console.service import Deliveries, Sent
 from temula.outbound.webhooks import service as webhooks
-from temula.outbound.webhooks.jobs import Deliverer, days, fan_out
-from temula.outbound.webhooks.service import Endpoints
+from temula.outbound.webhooks.jobs import Deliverer, Replayer, days, fan_out
+from temula.outbound.webhooks.service import Endpoints, Replays
 
 SHOWN = 15
 MOST_IDLE = 2048  # connections that are kept: a hundred endpoints with all of their places
@@ -54,6 +54,7 @@ class House(NamedTuple):
     door: Door
     callers: Callers
     endpoints: Endpoints
+    replays: Replays
     ticket_keys: PublicKeys
     policy: AddressPolicy
 
@@ -93,6 +94,10 @@ class House(NamedTuple):
     def deliverer(self) -> Deliverer:
         """Build a delivery loop."""
         return Deliverer(self.database, self.http, self.ring, self.policy)
+
+    def replayer(self) -> Replayer:
+        """Build what takes the steps of replays."""
+        return Replayer(self.database, self.configuration.data.delivery_days)
 
     async def deliveries(self, uow: UnitOfWork) -> Deliveries:
         """Tell the console of what stands beside it."""
@@ -153,10 +158,11 @@ def built(configuration: Configuration, database: Database, http: Http) -> House
     ring, providers = key_ring(configuration), registry.find()
     url = configuration.providers.stripe_sandbox_url
     gateways = Connectors(providers, http, {"stripe": url} if url else {})
-    policy = address_policy(configuration.server)
+    policy, examples = address_policy(configuration.server), catalogue.examples()
+    replays = Replays(database.clock, frozenset(examples), configuration.data.delivery_days)
     return House(
         configuration, database, ring, http, providers, gateways, Door(database, ring, providers), Callers(database),
-        Endpoints(ring, policy, catalogue.examples()), PublicKeys(), policy,
+        Endpoints(ring, policy, examples), replays, PublicKeys(), policy,
     )  # fmt: skip
 
 

@@ -1,10 +1,10 @@
 """What can go wrong with webhook endpoints.
 
-NotFound      x NoSuchEndpoint   x NoSuchDelivery   x NoSuchMessage
+NotFound      x NoSuchEndpoint   x NoSuchDelivery   x NoSuchMessage   x NoSuchReplay
 InvalidInput  x UrlRefused       give another address
               x HeadersRefused   give other headers
               x FilterInvalid    see docs/reference/webhook-filters.md
-Conflict      x EndpointNotEnabled
+Conflict      x EndpointNotEnabled   x NotGranted   x ReplayOver
 """
 
 from temula.kernel.errors import Conflict, InvalidInput, NotFound
@@ -26,6 +26,12 @@ class NoSuchMessage(NotFound):
     """The organization has no such message."""
 
     code = "webhook_message_not_found"
+
+
+class NoSuchReplay(NotFound):
+    """The organization has no such replay."""
+
+    code = "webhook_replay_not_found"
 
 
 class UrlRefused(InvalidInput):
@@ -50,3 +56,15 @@ class EndpointNotEnabled(Conflict):
     """The endpoint takes no messages now; enable it first."""
 
     code = "webhook_endpoint_not_enabled"
+
+
+class NotGranted(Conflict):
+    """The endpoint is a partner's, and was not granted this message; change the grant first."""
+
+    code = "webhook_message_not_granted"
+
+
+class ReplayOver(Conflict):
+    """All of the replay has been sent; start another one to send it again."""
+
+    code = "webhook_replay_over"

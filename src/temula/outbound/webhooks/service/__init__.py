@@ -10,13 +10,17 @@ from temula.outbound.webhooks.service.deliveries import (
 )
 from temula.outbound.webhooks.service.endpoints import Endpoints, delete, disabled, get, listed
 from temula.outbound.webhooks.service.messages import BEGINNING, Pulled, message, pull
+from temula.outbound.webhooks.service.replays import Preview, ReplayAsked, Replays
 from temula.outbound.webhooks.store import Narrowed
 
 __all__ = [
     "BEGINNING",
     "Endpoints",
     "Narrowed",
+    "Preview",
     "Pulled",
+    "ReplayAsked",
+    "Replays",
     "delete",
     "delivered_since",
     "deliveries",
