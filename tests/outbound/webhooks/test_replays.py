@@ -120,7 +120,7 @@ async def test_what_failed_is_sent_and_what_waits_is_hurried(tenant: Tenant, hoo
     assert names(for_endpoint(hooks, endpoint)) == ["One", "Two", "Three"]
     over = await replayed(api, kind="failed", since=LONG_AGO)
     assert (over["matched"], over["delivered"]) == (2, 2)
-    assert names(for_endpoint(hooks, endpoint)) == ["One", "Two", "Three", "One", "Three"]
+    assert sorted(names(for_endpoint(hooks, endpoint))[3:]) == ["One", "Three"]
     deliveries = await api.every(f"/webhooks/deliveries?endpoint_id={endpoint['id']}")
     assert sorted(one["attempts"] for one in deliveries) == [1, 2, 2], "no delivery more than before"
     assert (await replayed(api, kind="failed", since=LONG_AGO))["matched"] == 0
