@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from temula.operations.cli import listening
+from temula.operations.cli import listening, replaying
 from temula.operations.cli.shared import OrganizationOption, actor_of, in_house, table
 
 if TYPE_CHECKING:
@@ -220,6 +220,7 @@ def group() -> typer.Typer:
     for verb, command in ENDPOINTS.items():
         endpoints.command(verb)(command)
     webhooks.add_typer(endpoints, name="endpoints")
+    replaying.join(webhooks)
     return webhooks
 
 
