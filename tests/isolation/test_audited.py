@@ -42,6 +42,7 @@ class Acts:
             "POST /check-ins/{check_in_id}/undo": self.checked_in,
             "POST /refunds": self.paid,
             "DELETE /webhooks/endpoints/{endpoint_id}": self.endpoint,
+            "POST /webhooks/deliveries/{delivery_id}/replay": self.delivery,
             "POST /webhooks/replays/{replay_id}/cancel": self.replay,
         }
         made = await fresh[operation.name]() if operation.name in fresh else {}
@@ -57,6 +58,11 @@ class Acts:
 
     async def endpoint(self) -> dict[str, str]:
         return {"endpoint": (await self.api.post("/webhooks/endpoints", {"url": self.hooks.url}))["id"]}
+
+    async def delivery(self) -> dict[str, str]:
+        made = await self.endpoint()
+        sent = await self.api.post(f"/webhooks/endpoints/{made['endpoint']}/test", {"type": "ticket.issued"})
+        return {"delivery": sent["id"]}
 
     async def replay(self) -> dict[str, str]:
         """One that waits for its endpoint, which has missed what is there."""

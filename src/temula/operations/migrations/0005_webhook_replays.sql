@@ -32,7 +32,7 @@ CREATE TABLE webhook_replay_parts (
     state text NOT NULL DEFAULT 'counting' CHECK (state IN ('counting', 'sending', 'draining', 'removing', 'over')),
     matched bigint NOT NULL DEFAULT 0,
     added bigint NOT NULL DEFAULT 0,
-    after_id text COLLATE "C" NOT NULL DEFAULT '',
+    looked_to text COLLATE "C" NOT NULL DEFAULT '',
     allowance double precision NOT NULL DEFAULT 0,
     fed_at timestamptz NOT NULL,
     step_at timestamptz NOT NULL,
@@ -41,7 +41,7 @@ CREATE TABLE webhook_replay_parts (
     FOREIGN KEY (organization_id, endpoint_id) REFERENCES webhook_endpoints ON DELETE CASCADE
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE webhook_replay_parts IS 'retention=90d personal=none';
-COMMENT ON COLUMN webhook_replay_parts.after_id IS 'The last message that was looked at; ids are in the order of time.';
+COMMENT ON COLUMN webhook_replay_parts.looked_to IS 'The last message that was looked at; ids are in the order of time.';
 COMMENT ON COLUMN webhook_replay_parts.allowance IS 'How many may go at once under the rate, as it was at fed_at.';
 CREATE INDEX webhook_replay_parts_due ON webhook_replay_parts (step_at) WHERE state <> 'over';
 SELECT temula_wall('webhook_replay_parts');

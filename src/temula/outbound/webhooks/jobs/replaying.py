@@ -120,14 +120,14 @@ class Replayer:
         self, uow: UnitOfWork, replay: Replay, part: Part, endpoint: Subscription, fanned_out: Position
     ) -> Part:
         missing = replay.kind == ReplayKind.MISSING
-        if missing and not part.after_id and not await store.settled(uow, replay.horizon, fanned_out):
+        if missing and not part.looked_to and not await store.settled(uow, replay.horizon, fanned_out):
             return _at(part, uow.now, SETTLES)
-        found = await choose(uow, replay, endpoint, part.after_id, log_begins=replay.created_at - self._log)
-        counted = msgspec.structs.replace(part, matched=part.matched + len(found.chosen), after_id=found.after_id)
+        found = await choose(uow, replay, endpoint, part.looked_to, log_begins=replay.created_at - self._log)
+        counted = msgspec.structs.replace(part, matched=part.matched + len(found.chosen), looked_to=found.looked_to)
         if not found.ended:
             return _at(counted, uow.now, 0.0)
         state = PartState.SENDING if counted.matched else PartState.OVER
-        return _at(msgspec.structs.replace(counted, after_id=""), uow.now, 0.0, state)
+        return _at(msgspec.structs.replace(counted, looked_to=""), uow.now, 0.0, state)
 
     async def _send(self, uow: UnitOfWork, replay: Replay, part: Part, endpoint: Subscription) -> Part:
         if endpoint.state != EndpointState.ENABLED:
@@ -139,11 +139,13 @@ class Replayer:
         if number <= 0:
             return _at(part, uow.now, _until_one(replay.rate, left))
         found = await choose(
-            uow, replay, endpoint, part.after_id, log_begins=replay.created_at - self._log, limit=number,
+            uow, replay, endpoint, part.looked_to, log_begins=replay.created_at - self._log, limit=number,
             most=PAGE if number * 4 > PAGE else 100 + number * 4,
         )  # fmt: skip
         added = await _add(uow, part, found.chosen)
-        part = msgspec.structs.replace(part, added=part.added + added, allowance=left - added, after_id=found.after_id)
+        part = msgspec.structs.replace(
+            part, added=part.added + added, allowance=left - added, looked_to=found.looked_to
+        )
         if found.ended:
             return _at(msgspec.structs.replace(part, matched=part.added), uow.now, TICK, PartState.DRAINING)
         full = replay.rate is not None and added == number

@@ -112,7 +112,7 @@ class Part(msgspec.Struct, frozen=True):
     state: PartState
     matched: int
     added: int
-    after_id: str
+    looked_to: str
     allowance: float
     fed_at: datetime
     step_at: datetime
@@ -157,7 +157,7 @@ class Found(NamedTuple):
     """What one look found, where the next begins, and whether there is anything behind."""
 
     chosen: list[Chosen]
-    after_id: str
+    looked_to: str
     ended: bool
 
 

@@ -83,7 +83,7 @@ class Replays:
                 if self._clock.monotonic() - began > PREVIEW_SECONDS:
                     return Preview(matched, complete=False, sample=sample)
                 found = await choose(uow, replay, endpoint, after_id, log_begins=uow.now - self._log)
-                after_id, ended, matched = found.after_id, found.ended, matched + len(found.chosen)
+                after_id, ended, matched = found.looked_to, found.ended, matched + len(found.chosen)
                 sample += [(endpoint_id, one) for one in found.chosen[: SAMPLE - len(sample)]]
         return Preview(matched, complete=True, sample=sample)
 

@@ -106,7 +106,6 @@ from temula.outbound.webhooks.store.messages import (
 )
 from temula.outbound.webhooks.store.replays import (
     STANDING,
-    TAKE_PART,
     add_replay,
     alone,
     cancel,
@@ -168,7 +167,6 @@ __all__ = [
     "SLEEP",
     "STANDING",
     "SUBSCRIPTIONS",
-    "TAKE_PART",
     "TAKE_QUEUES",
     "TARGETS",
     "UPDATE",

@@ -64,7 +64,7 @@ WHERE organization_id = $1 AND replay_id = $2 AND endpoint_id = $3 AND state <> 
 FOR UPDATE SKIP LOCKED
 """)
 KEEP_PART = Statement("""
-UPDATE webhook_replay_parts SET state = $4, matched = $5, added = $6, after_id = $7, allowance = $8, fed_at = $9,
+UPDATE webhook_replay_parts SET state = $4, matched = $5, added = $6, looked_to = $7, allowance = $8, fed_at = $9,
     step_at = $10
 WHERE organization_id = $1 AND replay_id = $2 AND endpoint_id = $3
 """)
@@ -163,7 +163,7 @@ async def take_part(uow: UnitOfWork, part: Part) -> Part | None:
 async def keep_part(uow: UnitOfWork, p: Part) -> None:
     """Write where a part's next step goes on."""
     await uow.run(
-        KEEP_PART, p.organization_id, p.replay_id, p.endpoint_id, p.state, p.matched, p.added, p.after_id, p.allowance,
+        KEEP_PART, p.organization_id, p.replay_id, p.endpoint_id, p.state, p.matched, p.added, p.looked_to, p.allowance,
         p.fed_at, p.step_at,
     )  # fmt: skip
 
@@ -200,8 +200,9 @@ async def remove_some(uow: UnitOfWork, part: Part, since: datetime, most: int) -
 
 async def subscription(uow: UnitOfWork, endpoint_id: str, *, share: bool = False) -> Subscription | None:
     """Find what an endpoint wants to hear of; `share` keeps others from changing it until the commit."""
-    statement = SHARE_SUBSCRIPTION if share else SUBSCRIPTION
-    return await uow.row(Subscription, statement, uow.organization_id, endpoint_id)
+    if share:
+        return await uow.row(Subscription, SHARE_SUBSCRIPTION, uow.organization_id, endpoint_id)
+    return await uow.row(Subscription, SUBSCRIPTION, uow.organization_id, endpoint_id)
 
 
 async def endpoint_ids(uow: UnitOfWork) -> list[str]:
