@@ -133,11 +133,10 @@ HOT = (
         {"facts_pkey|facts_order"}),
     Hot("where a pull goes on", webhooks.POSITION_OF, (BIG, id_("msg")), {"facts_id"}),
     Hot("what the log has of an endpoint", webhooks.LOGGED,
-        (BIG, id_("whe", 200), id_("msg"), NOW - timedelta(days=9), NOW + timedelta(days=9), NOW, None, None, 1000,
-            False),
+        (BIG, id_("whe", 200), id_("msg"), NOW - timedelta(days=9), NOW + timedelta(days=9), NOW, None, None, False),
         {"webhook_attempts_20261201_organization_id_message_id_endpoi_idx|"
          "webhook_attempts_20261201_organization_id_endpoint_id_at_idx", "webhook_deliveries_due", "facts_id"}),
-    Hot("facts that may be missing", webhooks.HAPPENED, (BIG, id_("msg"), 40_000, 1000), {"facts_id"}),
+    Hot("facts that may be missing", webhooks.HAPPENED, (BIG, id_("msg"), 40_000), {"facts_id"}),
     Hot("what an endpoint has had", webhooks.HAD, (BIG, id_("whe", 200), [id_("msg"), id_("msg", 20_002)], NOW),
         {"webhook_attempts_20261201_organization_id_message_id_endpoi_idx|"
          "webhook_attempts_20261201_organization_id_endpoint_id_at_idx"}),

@@ -19,7 +19,6 @@ from temula.kernel.tenancy import system
 from temula.outbound.webhooks import store
 from temula.outbound.webhooks.model import (
     BULK,
-    PAGE,
     REPLAYS_TOPIC,
     TICK,
     TOPIC,
@@ -140,7 +139,6 @@ class Replayer:
             return _at(part, uow.now, _until_one(replay.rate, left))
         found = await choose(
             uow, replay, endpoint, part.looked_to, log_begins=replay.created_at - self._log, limit=number,
-            most=PAGE if number * 4 > PAGE else 100 + number * 4,
         )  # fmt: skip
         added = await _add(uow, part, found.chosen)
         part = msgspec.structs.replace(
