@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import uvloop
 
+from benchmarks.harness import ROUNDS
 from benchmarks.receivers import Answering, Farm, farm
 from benchmarks.webhooks import Ground, Happened, ground
 from temula.kernel.tenancy import Actor
@@ -38,7 +39,7 @@ def main() -> None:
     """Print seconds and rates."""
     log_quietly()
     with farm([Answering] * 2) as there:
-        rounds = [uvloop.run(_round(there)) for _ in range(1)]
+        rounds = [uvloop.run(_round(there)) for _ in range(ROUNDS)]
     middle = Round(*map(statistics.median, zip(*rounds, strict=True)))
     print(f"{MESSAGES:,} messages of 1 KB to one endpoint, median of {len(rounds)}:")
     for name, seconds in (
@@ -81,7 +82,7 @@ async def _replayed(g: Ground, actor: Actor, acts: Replays, asked: ReplayAsked) 
     async with g.database.unit(actor) as uow:
         made = await acts.create(uow, asked)
     while True:
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1)
         async with g.database.reading(actor) as uow:
             shown = await replays.get(uow, made.id)
         if shown.finished_at is not None:
