@@ -17,7 +17,9 @@ from temula.outbound.webhooks.routes.views import READ, WRITE
 from temula.outbound.webhooks.service import ReplayAsked, Replays
 from temula.outbound.webhooks.service import replays as service
 
-PREVIEWED = ResponseSpec(ReplayPreview, description="With `dry_run`: what it would send; nothing was done")
+PREVIEWED = ResponseSpec(
+    ReplayPreview, generate_examples=False, description="With `dry_run`: what it would send; nothing was done"
+)
 
 
 class ReplayActs(Controller):
