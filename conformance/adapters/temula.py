@@ -178,6 +178,11 @@ class Temula(Sender):
                 return
         raise Refused("the delivery is not in the log")
 
+    async def replay_all(self, endpoint: Endpoint, since: float) -> None:
+        """Replay what the log has of the endpoint since then."""
+        begins = rfc3339(datetime.fromtimestamp(since, UTC))
+        await self._api.post("/webhooks/replays", {"kind": "filter", "endpoint_id": endpoint.id, "since": begins})
+
     async def pull(self, endpoint: Endpoint) -> list[bytes]:
         """Read all messages about the event."""
         found, cursor, more = [], "", True

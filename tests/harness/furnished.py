@@ -1,10 +1,12 @@
 """A tenant that has one of everything: a row in every table and an object behind every route."""
 
+from datetime import timedelta
 from typing import NamedTuple
 
 from temula.domain.connections import service as connections
 from temula.domain.organizations import service as organizations
 from temula.domain.organizations.model import PLATFORM, Mode, Role
+from temula.kernel.clock import rfc3339
 from temula.kernel.runner import Scheduler
 from temula.operations.wiring import PLATFORM_ACTOR
 from temula.outbound.callers import service as callers
@@ -59,11 +61,15 @@ async def furnish(temula: Running, tenant: Tenant, hooks: Receiver) -> Furnished
 
     (delivery,) = await until(delivered)
     await until(lambda: _state(temula, tenant, delivery["id"]))
+    since = rfc3339(temula.house.database.clock.now() - timedelta(days=1))
+    replay = await api.post("/webhooks/replays", {"kind": "failed", "since": since})
+    await until(lambda: _over(tenant, replay["id"]))
     ids = {
         **people, "endpoint": endpoint["id"], "event": event, "ticket_type": sale.types[0]["id"],
         "checkpoint": sale.gate["id"], "registration": registration["id"], "payment": registration["payment"]["id"],
         "ticket": ticket["id"], "attendee": ticket["attendee_id"], "check_in": check_in["id"],
         "refund": refund["id"], "delivery": delivery["id"], "message": delivery["message_id"],
+        "replay": replay["id"],
     }  # fmt: skip
     return Furnished(tenant, ids, ticket["code"], secrets)
 
@@ -71,6 +77,10 @@ async def furnish(temula: Running, tenant: Tenant, hooks: Receiver) -> Furnished
 async def _state(temula: Running, tenant: Tenant, delivery_id: str) -> bool:
     found = await tenant.api.get(f"/webhooks/deliveries/{delivery_id}")
     return bool(found["attempts"]) and found["delivery"]["state"] == "delivered"
+
+
+async def _over(tenant: Tenant, replay_id: str) -> bool:
+    return (await tenant.api.get(f"/webhooks/replays/{replay_id}"))["state"] == "done"
 
 
 async def _people(temula: Running, tenant: Tenant) -> tuple[dict[str, str], dict[str, str]]:

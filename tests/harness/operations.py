@@ -16,7 +16,7 @@ KINDS: dict[str, ids.Kind[Any]] = {
     "event": ids.EVENT, "ticket_type": ids.TICKET_TYPE, "registration": ids.REGISTRATION, "attendee": ids.ATTENDEE,
     "ticket": ids.TICKET, "checkpoint": ids.CHECKPOINT, "check_in": ids.CHECK_IN, "payment": ids.PAYMENT,
     "refund": ids.REFUND, "endpoint": ids.ENDPOINT, "delivery": ids.DELIVERY, "team": ids.TEAM,
-    "message": ids.MESSAGE,
+    "message": ids.MESSAGE, "replay": ids.REPLAY,
 }  # fmt: skip
 TIMES = {"starts_at": "2030-01-01T10:00:00Z", "ends_at": "2030-01-01T12:00:00Z"}
 ORDER = {"buyer": {"name": "Bo", "email": "bo@example.org"}}
@@ -50,6 +50,7 @@ BODIES: dict[str, Callable[[Ids], dict[str, Any]]] = {
     "POST /webhooks/endpoints/{endpoint_id}/pause": lambda _: {"reason": "The CRM moves"},
     "POST /webhooks/endpoints/{endpoint_id}/test": lambda _: {"type": "registration.created"},
     "POST /webhooks/endpoints/{endpoint_id}/rotate-secret": lambda _: {},
+    "POST /webhooks/replays": lambda i: {"kind": "filter", "endpoint_id": i["endpoint"], "event_id": i["event"]},
 }  # fmt: skip
 # Text that leads to a ticket as its id does.
 ALSO_IDS = {"code"}

@@ -42,6 +42,8 @@ class Acts:
             "POST /check-ins/{check_in_id}/undo": self.checked_in,
             "POST /refunds": self.paid,
             "DELETE /webhooks/endpoints/{endpoint_id}": self.endpoint,
+            "POST /webhooks/deliveries/{delivery_id}/replay": self.delivery,
+            "POST /webhooks/replays/{replay_id}/cancel": self.replay,
         }
         made = await fresh[operation.name]() if operation.name in fresh else {}
         return {**self.one.ids, "code": self.one.code, **made}
@@ -56,6 +58,18 @@ class Acts:
 
     async def endpoint(self) -> dict[str, str]:
         return {"endpoint": (await self.api.post("/webhooks/endpoints", {"url": self.hooks.url}))["id"]}
+
+    async def delivery(self) -> dict[str, str]:
+        made = await self.endpoint()
+        sent = await self.api.post(f"/webhooks/endpoints/{made['endpoint']}/test", {"type": "ticket.issued"})
+        return {"delivery": sent["id"]}
+
+    async def replay(self) -> dict[str, str]:
+        """One that waits for its endpoint, which has missed what is there."""
+        paused = await self.endpoint()
+        await self.api.post(f"/webhooks/endpoints/{paused['endpoint']}/pause", {})
+        wanted = {"kind": "missing", "endpoint_id": paused["endpoint"], "since": "2026-01-01T00:00:00Z"}
+        return {"replay": (await self.api.post("/webhooks/replays", wanted))["id"]}
 
     async def ordered(self) -> tuple[Sale, dict[str, Any]]:
         sale = await self.temula.sale(self.one.tenant)

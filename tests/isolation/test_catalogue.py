@@ -36,7 +36,7 @@ NAMES = {
     "provider_refs.object_id", "refunds.registration_id", "refused_scans.actor_id", "refused_scans.event_id",
     "refused_scans.ticket_id", "ticket_keys.key_id", "webhook_attempts.delivery_id", "webhook_attempts.endpoint_id",
     "webhook_attempts.event_id", "webhook_attempts.message_id", "webhook_attempts.replay_id",
-    "webhook_deliveries.message_id", "webhook_deliveries.replay_id",
+    "webhook_deliveries.endpoint_id", "webhook_deliveries.message_id", "webhook_deliveries.replay_id",
     "webhook_endpoints.partner_id",
 }  # fmt: skip
 # Functions that run as the owner and that somebody may call: who, and why it gives nothing away.
@@ -46,8 +46,8 @@ LENT = {
     "temula_erase_fact(text,text,json,json)": (CROSSING, "only puts the mark of erasing into one fact's fields"),
 }
 # Every table has a foreign key to what it belongs to but these: the log outlives what it names, and a check on each of
-# ten thousand rows a second would cost more than it finds.
-ALONE = {"organizations", "webhook_attempts"}
+# ten thousand rows a second would cost more than it finds; what waits is checked by its queue, once for many.
+ALONE = {"organizations", "webhook_attempts", "webhook_deliveries"}
 # What the application and the crossing may not change, however it is asked.
 KEPT = {
     "audit_heads": {"SELECT"},
@@ -178,6 +178,24 @@ async def test_no_row_can_point_into_another_organization(owner: asyncpg.Connect
     assert [one["conname"] for one in keys if (one["from_"], one["to_"]) != (KEY, KEY)] == []
     parents = {one["table"] for one in keys}
     assert set(await tables(owner)) - parents - PLATFORM == ALONE
+
+
+async def test_a_delivery_points_to_an_endpoint_of_its_organization(owner: asyncpg.Connection, two: Two) -> None:
+    """What waits has no foreign key of its own: it gets a queue in the same statement, and that has one."""
+    endpoint = "whe_" + "0" * 26
+    statement = (
+        "INSERT INTO webhook_deliveries (organization_id, id, endpoint_id, message_id, type, next_at, created_at) "
+        "VALUES ($1, 'dlv_1', $2, 'msg_1', 'x', now(), now())"
+    )
+    await owner.execute(
+        "INSERT INTO webhook_endpoints (organization_id, id, url, description, state, types, event_ids, secret, "
+        "created_at, updated_at) VALUES ($1, $2, 'https://a.example', '', 'enabled', '{*}', '{}', '', now(), now())",
+        two[1].tenant.id, endpoint,
+    )  # fmt: skip
+    for named in (endpoint, "whe_" + "1" * 26):
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            await tried(owner, two[0].tenant.id, statement, two[0].tenant.id, named)
+    await tried(owner, two[1].tenant.id, statement, two[1].tenant.id, endpoint)
 
 
 async def test_ids_are_foreign_keys(owner: asyncpg.Connection) -> None:

@@ -146,6 +146,17 @@ HOT = (
     Hot("where a pull goes on", webhooks.POSITION_OF, (BIG, id_("msg")), {"facts_id"}),
     Hot("what was told of endpoints", webhooks.WARNINGS, (BIG, 100), {"facts_notices"}),
     Hot("what waits for an endpoint", webhooks.WAITING, (BIG, id_("whe", 200), 1001), {"webhook_deliveries_due"}),
+    Hot("what the log has of an endpoint", webhooks.LOGGED,
+        (BIG, id_("whe", 200), id_("msg"), NOW - timedelta(days=9), NOW + timedelta(days=9), NOW, None, None, False),
+        {"webhook_attempts_20261201_organization_id_message_id_endpoi_idx|"
+         "webhook_attempts_20261201_organization_id_endpoint_id_at_idx", "webhook_deliveries_due", "facts_id"}),
+    Hot("facts that may be missing", webhooks.HAPPENED, (BIG, id_("msg"), 40_000), {"facts_id"}),
+    Hot("what an endpoint has had", webhooks.HAD, (BIG, id_("whe", 200), [id_("msg"), id_("msg", 20_002)], NOW),
+        {"webhook_attempts_20261201_organization_id_message_id_endpoi_idx|"
+         "webhook_attempts_20261201_organization_id_endpoint_id_at_idx"}),
+    Hot("what waits of messages", webhooks.WAITS, (BIG, id_("whe", 200), [id_("msg")]), {"webhook_deliveries_due"}),
+    Hot("what waits of a replay", webhooks.STANDING, (BIG, id_("rpl"), id_("whe", 200), NOW, NOW),
+        {"webhook_deliveries_replay"}),
     Hot("ticket at the gate", tickets.GET, (BIG, id_("tkt")), {"tickets_pkey"}),
     Hot("who was first", checkins.STANDING, (BIG, id_("tkt")), {"check_ins_once"}),
     Hot("first entry", registrations.ARRIVE, (BIG, id_("att"), NOW), {"attendees_pkey"}),
@@ -181,6 +192,8 @@ async def filled(server: Postgres) -> AsyncIterator[asyncpg.Connection]:
 
 
 def literal(value: object) -> str:
+    if value is None:
+        return "NULL"
     if isinstance(value, bytes):
         return rf"'\x{value.hex()}'::bytea"
     if isinstance(value, list):

@@ -100,6 +100,10 @@ class Kind(Generic[T]):
     def of(self, uuid: UUID) -> T:
         return cast("T", f"{self.prefix}_{_encode(uuid.int)}")
 
+    def first(self, at: datetime) -> T:
+        """Give the bound that no id made at `at` or later stands below, to the millisecond."""
+        return self.of(UUID(int=(at - _EPOCH) // _MILLISECOND << 80))
+
     def parse(self, text: str) -> T:
         start = len(self.prefix) + 1
         if text.startswith(self.prefix + "_") and _SUFFIX.fullmatch(text, start):
@@ -134,6 +138,7 @@ EndpointId = NewType("EndpointId", str)
 MessageId = NewType("MessageId", str)
 DeliveryId = NewType("DeliveryId", str)
 DeliveryAttemptId = NewType("DeliveryAttemptId", str)
+ReplayId = NewType("ReplayId", str)
 TokenId = NewType("TokenId", str)
 CallbackId = NewType("CallbackId", str)
 JobId = NewType("JobId", str)
@@ -161,6 +166,7 @@ ENDPOINT: Kind[EndpointId] = Kind("whe")
 MESSAGE: Kind[MessageId] = Kind("msg")
 DELIVERY: Kind[DeliveryId] = Kind("dlv")
 DELIVERY_ATTEMPT: Kind[DeliveryAttemptId] = Kind("dat")
+REPLAY: Kind[ReplayId] = Kind("rpl")
 TOKEN: Kind[TokenId] = Kind("tok")
 CALLBACK: Kind[CallbackId] = Kind("cbk")
 JOB: Kind[JobId] = Kind("job")

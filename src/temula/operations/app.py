@@ -31,7 +31,7 @@ from temula.outbound.console.routes import Console
 from temula.outbound.console.routes import routes as console_routes
 from temula.outbound.schemas.webhooks import EventTypeList
 from temula.outbound.webhooks.routes import CONTROLLERS as WEBHOOKS
-from temula.outbound.webhooks.service import Endpoints
+from temula.outbound.webhooks.service import Endpoints, Replays
 
 LARGEST_BODY = 1024 * 1024
 log = structlog.get_logger()
@@ -119,12 +119,15 @@ def _dependencies(house: House) -> dict[str, Provide]:
     def give_endpoints() -> Endpoints:
         return house.endpoints
 
+    def give_replays() -> Replays:
+        return house.replays
+
     def give_catalogue() -> EventTypeList:
         return types
 
     given: dict[str, Any] = {
         "act": act, "checkout": give_checkout, "keys": give_keys, "endpoints": give_endpoints,
-        "catalogue": give_catalogue,
+        "replays": give_replays, "catalogue": give_catalogue,
     }  # fmt: skip
     return {name: Provide(give, sync_to_thread=False) for name, give in given.items()}
 

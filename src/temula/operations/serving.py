@@ -36,6 +36,7 @@ def worker_loops(house: House, stop: asyncio.Event) -> list[Awaitable[None]]:
     loops: list[Awaitable[None]] = [ConsumerLoop(house.database, one).serve(stop) for one in house.consumers]
     loops.append(JobRunner(house.database, house.handlers).serve(stop))
     loops.append(house.deliverer().serve(stop))
+    loops.append(house.replayer().serve(stop))
     return loops
 
 

@@ -31,8 +31,8 @@ from temula.operations import catalogue, retention
 from temula.operations.configuration import Configuration, key_ring, owner_url, storage
 from temula.operations.settings import ServerSettings
 from temula.outbound.callers.service import Callers
-from temula.outbound.webhooks.jobs import Deliverer, days, fan_out
-from temula.outbound.webhooks.service import Archives, Endpoints
+from temula.outbound.webhooks.jobs import Deliverer, Replayer, days, fan_out
+from temula.outbound.webhooks.service import Archives, Endpoints, Replays
 
 MOST_IDLE = 2048  # connections that are kept: a hundred endpoints with all of their places
 PLATFORM_ACTOR = system("platform", PLATFORM)
@@ -50,6 +50,7 @@ class House(NamedTuple):
     door: Door
     callers: Callers
     endpoints: Endpoints
+    replays: Replays
     ticket_keys: PublicKeys
     policy: AddressPolicy
     archives: Archives
@@ -95,6 +96,10 @@ class House(NamedTuple):
     def deliverer(self) -> Deliverer:
         """Build a delivery loop."""
         return Deliverer(self.database, self.http, self.ring, self.policy)
+
+    def replayer(self) -> Replayer:
+        """Build what takes the steps of replays."""
+        return Replayer(self.database, self.configuration.data.delivery_days)
 
 
 class Connectors:
@@ -146,10 +151,11 @@ def built(configuration: Configuration, database: Database, http: Http) -> House
     ring, providers = key_ring(configuration), registry.find()
     url = configuration.providers.stripe_sandbox_url
     gateways = Connectors(providers, http, {"stripe": url} if url else {})
-    policy = address_policy(configuration.server)
+    policy, examples = address_policy(configuration.server), catalogue.examples()
+    replays = Replays(database.clock, frozenset(examples), configuration.data.delivery_days)
     return House(
         configuration, database, ring, http, providers, gateways, Door(database, ring, providers), Callers(database),
-        Endpoints(ring, policy, catalogue.examples()), PublicKeys(), policy, Archives(storage(configuration)),
+        Endpoints(ring, policy, examples), replays, PublicKeys(), policy, Archives(storage(configuration)),
     )  # fmt: skip
 
 

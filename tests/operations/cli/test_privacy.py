@@ -36,7 +36,7 @@ async def test_counted_asked_erased(operator: Operator) -> None:
     old, young = datetime.now(UTC) - timedelta(days=92), datetime.now(UTC) - timedelta(days=1)
     for at in (old, young):
         await owner.execute("SELECT temula_webhook_attempts_day($1)", at.date())
-        await owner.execute(OLD, operator.live.organization_id, at, NAME.encode(), "{}")
+        await owner.execute(OLD, operator.live.organization_id, at, NAME.encode(), b"")
     await operator.run("retention", "run")
 
     asked = ("privacy", "erase", *here, "--registration", registration)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from temula.operations.cli import keeping, listening
+from temula.operations.cli import keeping, listening, replaying
 from temula.operations.cli.shared import OwnOrganization, actor_of, choice, in_house, own, table
 
 if TYPE_CHECKING:
@@ -246,6 +246,7 @@ def group() -> typer.Typer:
     for verb, command in keeping.ARCHIVES.items():
         archives.command(verb)(command)
     webhooks.add_typer(archives, name="archives")
+    replaying.join(webhooks)
     return webhooks
 
 

@@ -1,10 +1,10 @@
 """What can go wrong with webhook endpoints.
 
-NotFound      x NoSuchEndpoint   x NoSuchDelivery   x NoSuchMessage   x NoSuchArchive
+NotFound      x NoSuchEndpoint   x NoSuchDelivery   x NoSuchMessage   x NoSuchArchive   x NoSuchReplay
 InvalidInput  x UrlRefused       give another address
               x HeadersRefused   give other headers
               x FilterInvalid    see docs/reference/webhook-filters.md
-Conflict      x EndpointNotEnabled
+Conflict      x EndpointNotEnabled   x NotGranted   x ReplayOver
 Misconfigured x ArchiveBroken    see docs/runbooks/failing-archives.md
 """
 
@@ -41,6 +41,12 @@ class ArchiveBroken(Misconfigured):
     code = "webhook_archive_broken"
 
 
+class NoSuchReplay(NotFound):
+    """The organization has no such replay."""
+
+    code = "webhook_replay_not_found"
+
+
 class UrlRefused(InvalidInput):
     """The endpoint's address is not one that we deliver to; `reason` is the rule."""
 
@@ -63,3 +69,15 @@ class EndpointNotEnabled(Conflict):
     """The endpoint takes no messages now; enable it first."""
 
     code = "webhook_endpoint_not_enabled"
+
+
+class NotGranted(Conflict):
+    """The endpoint is a partner's, and was not granted this message; change the grant first."""
+
+    code = "webhook_message_not_granted"
+
+
+class ReplayOver(Conflict):
+    """All of the replay has been sent; start another one to send it again."""
+
+    code = "webhook_replay_over"

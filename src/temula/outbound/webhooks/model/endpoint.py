@@ -94,7 +94,7 @@ class Subscription(msgspec.Struct, frozen=True):
         """Tell whether the endpoint asks for a fact and may have it, whenever it happened."""
         if fact.organization_id != self.organization_id or not fact.public:
             return False
-        if not covers(self.types, fact.type) or not self._granted(fact):
+        if not covers(self.types, fact.type) or not self.may_have(fact.type, fact.event_id):
             return False
         if fact.type in OPERATIONAL:
             # Of the organization's endpoints, not of its events: narrowing by event or team is not about them. Nobody
@@ -106,18 +106,23 @@ class Subscription(msgspec.Struct, frozen=True):
             return False
         return self.filter is None or compiled(self.filter).holds(_message(fact))
 
-    def _granted(self, fact: StoredFact) -> bool:
+    def may_have(self, type_: str, event_id: str | None) -> bool:
+        """Tell whether a message may go to the endpoint at all: one of a partner has only what it was granted."""
         if self.partner_id is None:
             return True
-        if not covers(self.granted_types or (), fact.type):
+        if not covers(self.granted_types or (), type_):
             return False
-        return self.granted_event_ids is None or fact.event_id in self.granted_event_ids
+        return self.granted_event_ids is None or event_id in self.granted_event_ids
 
     def order_key(self, fact: StoredFact) -> str | None:
         """Give what the fact stands in order with on its way to the endpoint; None if with nothing."""
+        return self.key_in(fact.data)
+
+    def key_in(self, data: bytes) -> str | None:
+        """Give what a message's data stands in order with."""
         if self.order_by == OrderBy.NONE:
             return None
-        said = msgspec.json.decode(fact.data)
+        said = msgspec.json.decode(data)
         names = ORDERED_BY[self.order_by]
         return next((said[name] for name in names if isinstance(said.get(name), str)), None)
 

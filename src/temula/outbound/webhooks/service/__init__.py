@@ -12,6 +12,7 @@ from temula.outbound.webhooks.service.deliveries import (
 from temula.outbound.webhooks.service.endpoints import Endpoints, delete, disabled, get, listed
 from temula.outbound.webhooks.service.messages import BEGINNING, LATEST, Pulled, message, pull
 from temula.outbound.webhooks.service.notices import Notice, Notices, Trouble, Waits, notices, waits
+from temula.outbound.webhooks.service.replays import Preview, ReplayAsked, Replays
 from temula.outbound.webhooks.store import Narrowed
 
 __all__ = [
@@ -22,7 +23,10 @@ __all__ = [
     "Narrowed",
     "Notice",
     "Notices",
+    "Preview",
     "Pulled",
+    "ReplayAsked",
+    "Replays",
     "Trouble",
     "Waits",
     "delete",

@@ -7,7 +7,7 @@ from temula.kernel.database import UnitOfWork
 from temula.kernel.ids import DELIVERY
 from temula.kernel.pages import Page, Window, page
 from temula.outbound.webhooks import store
-from temula.outbound.webhooks.errors import NoSuchDelivery
+from temula.outbound.webhooks.errors import NoSuchDelivery, NoSuchEndpoint, NotGranted
 from temula.outbound.webhooks.model import (
     BULK,
     TOPIC,
@@ -41,6 +41,14 @@ async def log_of(uow: UnitOfWork, delivery_id: str) -> tuple[Delivery, bytes, li
 async def replay(uow: UnitOfWork, delivery_id: str) -> Delivery:
     """Send a message again to the same endpoint: same id, new attempts, signed anew."""
     original = await delivery(uow, delivery_id)
+    endpoint = await store.subscription(uow, original.endpoint_id, share=True)
+    if endpoint is None:
+        raise NoSuchEndpoint(f"There is no webhook endpoint {original.endpoint_id} any more.")
+    fact = await following.get(uow, original.message_id)
+    if not endpoint.may_have(original.type, fact.event_id):
+        raise NotGranted(
+            f"The endpoint's partner was not granted {original.type} of this event; change the grant first."
+        )
     identifier = DELIVERY.new(uow.now)
     wanted = store.Wanted(
         uow.organization_id, identifier, original.endpoint_id, original.message_id, original.type, BULK,
