@@ -1,6 +1,6 @@
 """What can go wrong with webhook endpoints.
 
-NotFound      x NoSuchEndpoint   x NoSuchDelivery   x NoSuchMessage
+NotFound      x NoSuchEndpoint   x NoSuchDelivery   x NoSuchMessage   x NoSuchAttempt
 InvalidInput  x UrlRefused       give another address
               x HeadersRefused   give other headers
               x FilterInvalid    see docs/reference/webhook-filters.md
@@ -26,6 +26,12 @@ class NoSuchMessage(NotFound):
     """The organization has no such message."""
 
     code = "webhook_message_not_found"
+
+
+class NoSuchAttempt(NotFound):
+    """The organization's log has no such attempt."""
+
+    code = "webhook_attempt_not_found"
 
 
 class UrlRefused(InvalidInput):

@@ -1,6 +1,6 @@
 """Endpoints, deliveries, how a message is signed, and when it is tried again."""
 
-from temula.outbound.webhooks.model.counting import BUCKETS, STEP, Hour, counted
+from temula.outbound.webhooks.model.counting import BUCKETS, STEP, Counted, Hour, Step, counted, together
 from temula.outbound.webhooks.model.delivery import (
     AT_THE_GATE,
     BULK,
@@ -16,6 +16,8 @@ from temula.outbound.webhooks.model.delivery import (
     DeliveryState,
     Held,
     Latest,
+    Logged,
+    LoggedWhole,
     Message,
     Outcome,
     Target,
@@ -49,6 +51,7 @@ from temula.outbound.webhooks.model.schedule import (
     next_wait,
     retry_after_of,
 )
+from temula.outbound.webhooks.model.search import Answered, By, Sought, answered
 from temula.outbound.webhooks.model.shaping import (
     TEST_MARK,
     Envelope,
@@ -89,7 +92,10 @@ __all__ = [
     "USUAL",
     "WAITS",
     "WARN_AT",
+    "Answered",
     "Attempt",
+    "By",
+    "Counted",
     "Delivery",
     "DeliveryState",
     "Endpoint",
@@ -102,15 +108,20 @@ __all__ = [
     "Held",
     "Hour",
     "Latest",
+    "Logged",
+    "LoggedWhole",
     "Message",
     "OrderBy",
     "Outcome",
     "Payload",
     "Shape",
     "Signer",
+    "Sought",
+    "Step",
     "Subscription",
     "Target",
     "Waiting",
+    "answered",
     "compiled",
     "counted",
     "covers",
@@ -127,4 +138,5 @@ __all__ = [
     "shaped",
     "signed_headers",
     "standard_signature",
+    "together",
 ]

@@ -10,13 +10,18 @@ from temula.outbound.webhooks.service.deliveries import (
 )
 from temula.outbound.webhooks.service.endpoints import Endpoints, delete, disabled, get, listed
 from temula.outbound.webhooks.service.messages import BEGINNING, Pulled, message, pull
+from temula.outbound.webhooks.service.searching import Found, attempt, search, types_of
+from temula.outbound.webhooks.service.stats import Chart, stats
 from temula.outbound.webhooks.store import Narrowed
 
 __all__ = [
     "BEGINNING",
+    "Chart",
     "Endpoints",
+    "Found",
     "Narrowed",
     "Pulled",
+    "attempt",
     "delete",
     "delivered_since",
     "deliveries",
@@ -29,4 +34,7 @@ __all__ = [
     "message",
     "pull",
     "replay",
+    "search",
+    "stats",
+    "types_of",
 ]
