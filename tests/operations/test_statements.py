@@ -8,7 +8,6 @@ import pytest
 
 from temula.kernel.sealing import SealedRow
 from temula.operations import migrations, rotation
-from temula.outbound.webhooks.model import Logged
 from temula.outbound.webhooks.store import search
 from tests.harness.postgres import Postgres
 from tests.harness.statements import Decoding, Found, decodings, statements
@@ -57,9 +56,8 @@ async def test_rows_fit_their_structs(connection: asyncpg.Connection) -> None:
     """What a statement returns is named like the fields of the struct it is decoded into, in their order."""
     found, unread = decodings()
     assert len(found) > 60
-    assert set(unread) == {"SealedRow, column.read", "Logged, SEARCHES[by][0]", "Place, SEARCHES[by][1]"}
-    for by, (fit, end) in search.SEARCHES.items():
-        found += [Decoding(by, Logged, fit), Decoding(by, search.Place, end)]
+    assert set(unread) == {"SealedRow, column.read", "Looked, SEARCHES[by]"}
+    found += [Decoding(by, search.Looked, statement) for by, statement in search.SEARCHES.items()]
     found += [Decoding(f"{column.table}.{column.column}", SealedRow, column.read) for column in rotation.columns()]
     for one in found:
         returned = [column.name for column in (await connection.prepare(one.statement)).get_attributes()]

@@ -169,12 +169,3 @@ class Logged(msgspec.Struct, frozen=True):
     status: int | None
     error: str | None
     replay_id: str | None
-
-
-class LoggedWhole(Logged, frozen=True):
-    """One try with all that was sent and came; no body means that the whole message was sent."""
-
-    request_headers: bytes
-    request_body: bytes | None
-    response_headers: bytes | None
-    response_body: bytes | None

@@ -20,7 +20,8 @@ from temula.outbound.schemas.webhooks import (
     WholeAttempt,
 )
 from temula.outbound.webhooks import service
-from temula.outbound.webhooks.model import Counted, Logged, LoggedWhole, Outcome, Sought, Step, answered
+from temula.outbound.webhooks.model import Attempt, Counted, Logged, Outcome, Sought, Step, answered
+from temula.outbound.webhooks.routes.deliveries import attempt_view
 from temula.outbound.webhooks.routes.views import READ
 
 Types = Annotated[
@@ -67,7 +68,7 @@ class Log(Controller):
     ) -> Response[AttemptPage]:
         """Newest first; all conditions that are given must hold, with none it is everything that is kept.
 
-        A page looks at up to 10,000 attempts. One can hold few or none and still lead on (`next_cursor`), where several
+        A page looks at up to 4,000 attempts. One can hold few or none and still lead on (`next_cursor`), where several
         conditions fit many attempts each and few together; `searched_to` says how far it came.
         """
         sought = Sought(
@@ -114,7 +115,7 @@ class Log(Controller):
         return await act.read(work)
 
 
-def logged_view(a: Logged) -> LoggedAttempt:
+def logged_view(a: Logged | Attempt) -> LoggedAttempt:
     """Show an attempt in a list."""
     return LoggedAttempt(
         a.id, a.at, a.endpoint_id, a.delivery_id, a.message_id, a.type, a.event_id, a.number, a.outcome, a.status,
@@ -122,16 +123,16 @@ def logged_view(a: Logged) -> LoggedAttempt:
     )  # fmt: skip
 
 
-def whole_view(a: LoggedWhole, body: bytes | None) -> WholeAttempt:
+def whole_view(a: Attempt, body: bytes | None) -> WholeAttempt:
     """Show an attempt with all that was sent and came; bytes that are not UTF-8 are shown as replacement signs."""
-    headers: dict[str, str] = msgspec.json.decode(a.request_headers)
+    shown = attempt_view(a)
     return WholeAttempt(
         **msgspec.structs.asdict(logged_view(a)),
-        signature=headers.get("X-Temula-Signature"),
-        request_headers=headers,
+        signature=shown.request_headers.get("X-Temula-Signature"),
+        request_headers=shown.request_headers,
         request_body=body.decode(errors="replace") if body is not None else None,
-        response_headers=msgspec.json.decode(a.response_headers) if a.response_headers else None,
-        response_body=a.response_body.decode(errors="replace") if a.response_body is not None else None,
+        response_headers=shown.response_headers,
+        response_body=shown.response_body,
     )
 
 

@@ -11,10 +11,10 @@ from temula.kernel.ids import DELIVERY_ATTEMPT, MESSAGE, InvalidId, is_id
 from temula.kernel.pages import FROM_THE_START, Window, cursor_at
 from temula.outbound.webhooks import store
 from temula.outbound.webhooks.errors import NoSuchAttempt
-from temula.outbound.webhooks.model import By, Logged, LoggedWhole, Sought, covers, envelope
+from temula.outbound.webhooks.model import Attempt, By, Logged, Sought, covers, envelope
 
 # So many attempts are looked at for one page, over all indexes that lead to what is sought.
-LOOKED_AT = 10_000
+LOOKED_AT = 4_000
 # Of how many facts about an object the attempts are read at once.
 READ_AT_ONCE = 200
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,7 +25,7 @@ APART = timedelta(minutes=5)
 class Found(NamedTuple):
     """Attempts that fit, where to go on, and how far back the log was searched (None: to its beginning)."""
 
-    attempts: list[Logged]
+    attempts: Sequence[Logged]
     next_cursor: str | None
     searched_to: datetime | None
 
@@ -72,21 +72,21 @@ async def _searched(
     uow: UnitOfWork, window: Window, stretch: store.Stretch, sought: Sought, ways: Sequence[By], messages: Sequence[str]
 ) -> Found:
     look = LOOKED_AT // len(ways)
-    reached: list[tuple[store.Place, list[Logged]]] = []
+    reached: list[tuple[store.Place, list[store.Looked]]] = []
     for by in ways:
-        fit = await store.fit(uow, by, stretch, sought, messages, look, window.fetch)
+        looked = await store.search(uow, by, stretch, sought, messages, look, window.fetch)
+        fit = [one for one in looked if one.fits]
         if len(fit) > window.limit:
-            last = fit[window.limit - 1]
-            return Found(fit[: window.limit], _cursor(window, store.Place(last.at, last.id)), last.at)
-        end = await store.end(uow, by, stretch, sought, messages, look)
-        if end is None:
+            last = _place_of(fit[window.limit - 1])
+            return Found(fit[: window.limit], _cursor(window, last), last.at)
+        if not looked or looked[-1].n < look:
             return Found(fit, None, None)
-        reached.append((end, fit))
+        reached.append((_place_of(looked[-1]), fit))
     furthest, found = min(reached, key=lambda one: one[0])
     return Found(found, _cursor(window, furthest), furthest.at)
 
 
-async def attempt(uow: UnitOfWork, attempt_id: str) -> tuple[LoggedWhole, bytes | None]:
+async def attempt(uow: UnitOfWork, attempt_id: str) -> tuple[Attempt, bytes | None]:
     """Give an attempt and the body that was sent; None if its message is no more."""
     found = None
     try:
@@ -124,6 +124,10 @@ def _place(window: Window, until: datetime) -> store.Place:
         return store.Place(until, "")
     at, _, identifier = window.before.partition(" ")
     return store.Place(datetime.fromisoformat(at), identifier)
+
+
+def _place_of(attempt_: Logged) -> store.Place:
+    return store.Place(attempt_.at, attempt_.id)
 
 
 def _cursor(window: Window, last: store.Place) -> str:
