@@ -25,6 +25,7 @@ from temula.kernel.sql import Statement
 from temula.kernel.tenancy import Actor
 from temula.operations.running import log_quietly
 from temula.outbound.webhooks import service, store
+from temula.outbound.webhooks.jobs import adding_up
 from temula.outbound.webhooks.model import Attempt, Sought, Step, answered
 
 DAYS, ENDPOINTS, ASKED = 7, 100, 30
@@ -32,7 +33,7 @@ EACH_SECOND = math.ceil(int(os.environ.get("TEMULA_ATTEMPTS", "10000000")) / DAY
 ATTEMPTS = EACH_SECOND * 86_400 * DAYS
 AT_ONCE, LOGGING = 64, 4.0
 TYPES = ["ticket.issued", "registration.created", "check_in.completed", "attendee.checked_in", "payment.succeeded"]
-# The digits of an id that carry its time, by which an attempt is found. All of a second are made in its first millisecond.
+# The digits of an id carry its time, by which an attempt is found. All of a second are made in its first millisecond.
 SECONDS = Statement("""
 CREATE TEMP TABLE seconds AS SELECT s, at, ms, (
     SELECT string_agg(substr('0123456789abcdefghjkmnpqrstvwxyz', (ms >> 45 - 5 * d & 31)::int + 1, 1), '' ORDER BY d)
@@ -180,6 +181,8 @@ async def _page(g: Ground, actor: Actor, title: str, sought: Sought) -> None:
 
 async def _charts(g: Ground, actor: Actor, endpoints: Sequence[str]) -> None:
     now = datetime.now(UTC)
+    handler = adding_up.handlers(g.database)[adding_up.AddUpDays.KIND]
+    await handler.handle(actor, adding_up.AddUpDays())
     for title, step, ago, endpoint in (
         ("day chart, by hour, all endpoints", Step.HOUR, None, None),
         ("day chart, by hour, one endpoint", Step.HOUR, None, endpoints[0]),

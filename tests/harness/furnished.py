@@ -59,11 +59,13 @@ async def furnish(temula: Running, tenant: Tenant, hooks: Receiver) -> Furnished
 
     (delivery,) = await until(delivered)
     await until(lambda: _state(temula, tenant, delivery["id"]))
+    (attempt,) = (await api.get(f"/webhooks/attempts?message_id={delivery['message_id']}"))["data"]
     ids = {
         **people, "endpoint": endpoint["id"], "event": event, "ticket_type": sale.types[0]["id"],
         "checkpoint": sale.gate["id"], "registration": registration["id"], "payment": registration["payment"]["id"],
         "ticket": ticket["id"], "attendee": ticket["attendee_id"], "check_in": check_in["id"],
         "refund": refund["id"], "delivery": delivery["id"], "message": delivery["message_id"],
+        "attempt": attempt["id"], "object": registration["id"],
     }  # fmt: skip
     return Furnished(tenant, ids, ticket["code"], secrets)
 

@@ -8,7 +8,7 @@ import pytest
 
 from temula.kernel.sealing import SealedRow
 from temula.operations import migrations, rotation
-from temula.outbound.webhooks.store import search
+from temula.outbound.webhooks import store as webhooks
 from tests.harness.postgres import Postgres
 from tests.harness.statements import Decoding, Found, decodings, statements
 
@@ -57,7 +57,7 @@ async def test_rows_fit_their_structs(connection: asyncpg.Connection) -> None:
     found, unread = decodings()
     assert len(found) > 60
     assert set(unread) == {"SealedRow, column.read", "Looked, SEARCHES[by]"}
-    found += [Decoding(by, search.Looked, statement) for by, statement in search.SEARCHES.items()]
+    found += [Decoding(by, webhooks.Looked, statement) for by, statement in webhooks.SEARCHES.items()]
     found += [Decoding(f"{column.table}.{column.column}", SealedRow, column.read) for column in rotation.columns()]
     for one in found:
         returned = [column.name for column in (await connection.prepare(one.statement)).get_attributes()]

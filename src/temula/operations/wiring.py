@@ -34,7 +34,7 @@ from temula.operations.settings import ServerSettings
 from temula.outbound.callers.service import Callers
 from temula.outbound.console.service import Deliveries, Sent
 from temula.outbound.webhooks import service as webhooks
-from temula.outbound.webhooks.jobs import Deliverer, days, fan_out
+from temula.outbound.webhooks.jobs import Deliverer, adding_up, days, fan_out
 from temula.outbound.webhooks.service import Endpoints
 
 SHOWN = 15
@@ -82,13 +82,14 @@ class House(NamedTuple):
             **door_jobs.handlers(self.door),
             **following.handlers(self.database, self.followers),
             **days.handlers(self.database),
+            **adding_up.handlers(self.database),
             **retention.handlers(self.database, self.configuration.data),
         }
 
     @property
     def timed(self) -> tuple[Timed, ...]:
         """What the clock starts."""
-        return (*registration_jobs.TIMED, *days.TIMED, *retention.TIMED)
+        return (*registration_jobs.TIMED, *days.TIMED, *adding_up.TIMED, *retention.TIMED)
 
     def deliverer(self) -> Deliverer:
         """Build a delivery loop."""

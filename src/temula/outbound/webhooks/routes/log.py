@@ -68,7 +68,7 @@ class Log(Controller):
     ) -> Response[AttemptPage]:
         """Newest first; all conditions that are given must hold, with none it is everything that is kept.
 
-        A page looks at up to 4,000 attempts. One can hold few or none and still lead on (`next_cursor`), where several
+        A page looks at some thousand attempts. It may hold few or none and lead on (`next_cursor`), where several
         conditions fit many attempts each and few together; `searched_to` says how far it came.
         """
         sought = Sought(

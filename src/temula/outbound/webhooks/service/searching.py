@@ -13,8 +13,11 @@ from temula.outbound.webhooks import store
 from temula.outbound.webhooks.errors import NoSuchAttempt
 from temula.outbound.webhooks.model import Attempt, By, Logged, Sought, covers, envelope
 
-# So many attempts are looked at for one page, over all indexes that lead to what is sought.
-LOOKED_AT = 4_000
+# How many attempts are looked at for a page. What failed is asked in the index alone, anything else in the rows.
+LOOKED_AT = {
+    By.MESSAGES: 5000, By.ERROR: 8000, By.STATUS: 8000, By.FAILED_OF_ENDPOINT: 8000, By.FAILED: 8000, By.TYPE: 2000,
+    By.ENDPOINT: 2000, By.TIME: 2000,
+}  # fmt: skip
 # Of how many facts about an object the attempts are read at once.
 READ_AT_ONCE = 200
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -71,9 +74,9 @@ async def search(uow: UnitOfWork, window: Window, sought: Sought) -> Found:
 async def _searched(
     uow: UnitOfWork, window: Window, stretch: store.Stretch, sought: Sought, ways: Sequence[By], messages: Sequence[str]
 ) -> Found:
-    look = LOOKED_AT // len(ways)
     reached: list[tuple[store.Place, list[store.Looked]]] = []
     for by in ways:
+        look = LOOKED_AT[by]
         looked = await store.search(uow, by, stretch, sought, messages, look, window.fetch)
         fit = [one for one in looked if one.fits]
         if len(fit) > window.limit:

@@ -33,12 +33,19 @@ _FITS = """($7::text IS NULL OR endpoint_id = $7) AND ($8::text[] IS NULL OR typ
         AND ($14::text IS NULL OR coalesce((
             SELECT true FROM fact_objects o WHERE o.organization_id = $1 AND o.object_id = $14
                 AND o.fact_id = looked.message_id LIMIT 1), false))"""
-# Those that fit, and the last that may be looked at even if it does not: it is where the next page begins.
+# Those that fit, and the last that may be looked at even if it does not: it is where the next page begins. Only their
+# rows are read whole: the indexes of what failed hold all that is asked.
 _SEARCH = f"""
-SELECT {columns(Logged)}, n, fits FROM (
-    SELECT {columns(Logged)}, row_number() OVER (ORDER BY at DESC, id DESC) AS n, {_FITS} AS fits
-    FROM (SELECT * FROM {{among}} ORDER BY at DESC, id DESC LIMIT $5) AS looked) AS all_looked
-WHERE fits OR n = $5 LIMIT $6
+SELECT {columns(Logged, "a")}, n, fits FROM (
+    SELECT at, id, n, fits FROM (
+        SELECT at, id, row_number() OVER (ORDER BY at DESC, id DESC) AS n, {_FITS} AS fits
+        FROM (
+            SELECT at, id, endpoint_id, type, status, outcome, error, message_id FROM {{among}}
+            ORDER BY at DESC, id DESC LIMIT $5) AS looked) AS all_looked
+    WHERE fits OR n = $5 LIMIT $6) AS l
+CROSS JOIN LATERAL (
+    SELECT * FROM webhook_attempts w WHERE w.organization_id = $1 AND w.at = l.at AND w.id = l.id LIMIT 1) AS a
+ORDER BY n
 """
 _AMONG = f"webhook_attempts WHERE {_WITHIN} AND {{}}"
 
