@@ -128,7 +128,8 @@ async def _fill(g: Ground, actor: Actor, endpoints: Sequence[str]) -> datetime:
     )
     await g.owner.execute(OBJECTS, days[2], days[3])
     await g.owner.execute(HOURS, actor.organization_id, endpoints)
-    await g.owner.execute("VACUUM ANALYZE webhook_attempts, fact_objects, webhook_hours")
+    await g.owner.execute("ANALYZE webhook_attempts")
+    await g.owner.execute("VACUUM ANALYZE fact_objects, webhook_hours")
     return days[0]
 
 
@@ -187,7 +188,7 @@ async def _charts(g: Ground, actor: Actor, endpoints: Sequence[str]) -> None:
         ("day chart, by hour, all endpoints", Step.HOUR, None, None),
         ("day chart, by hour, one endpoint", Step.HOUR, None, endpoints[0]),
         ("month chart, by day, all endpoints", Step.DAY, None, None),
-        ("month chart, by hour, all endpoints", Step.HOUR, now - timedelta(days=30), None),
+        ("two weeks, by hour, all endpoints", Step.HOUR, now - timedelta(days=13), None),
     ):
 
         async def ask(step: Step = step, ago: datetime | None = ago, endpoint: str | None = endpoint) -> None:

@@ -103,7 +103,7 @@ class Log(Controller):
         since: From = None,
         until: Until = None,
     ) -> Response[StatsChart]:
-        """By hour (31 days at most) or day (366), of one endpoint or all; without times the last 24 hours or 30 days.
+        """By hour (14 days at most) or day (366), of one endpoint or all; without times the last 24 hours or 30 days.
 
         Times are widened to whole hours or days. The counts are kept up with each attempt and outlive the log.
         """

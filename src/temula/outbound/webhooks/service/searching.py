@@ -82,7 +82,7 @@ async def _searched(
         if len(fit) > window.limit:
             last = _place_of(fit[window.limit - 1])
             return Found(fit[: window.limit], _cursor(window, last), last.at)
-        if not looked or looked[-1].n < look:
+        if not looked or looked[-1].n < look or looked[-1].at < stretch.since:
             return Found(fit, None, None)
         reached.append((_place_of(looked[-1]), fit))
     furthest, found = min(reached, key=lambda one: one[0])

@@ -10,7 +10,7 @@ from temula.outbound.webhooks.model import Counted, Step, together
 from temula.outbound.webhooks.service.endpoints import get
 
 USUAL_STEPS = {Step.HOUR: 24, Step.DAY: 30}
-MOST_STEPS = {Step.HOUR: 31 * 24, Step.DAY: 366}
+MOST_STEPS = {Step.HOUR: 14 * 24, Step.DAY: 366}
 
 
 class Chart(NamedTuple):

@@ -23,9 +23,11 @@ class Looked(Logged, frozen=True):
     fits: bool
 
 
-_WITHIN = "organization_id = $1 AND at <= $2 AND (at, id) < ($2, $3) AND at >= $4"
+# No lower bound: PostgreSQL takes a range whose ends it does not know for half a hundredth of the table, and
+# would then read it from the primary key instead of the index meant. What is too old does not fit, and is the end.
+_BEFORE = "at <= $2 AND (at, id) < ($2, $3)"
 # An object of which much was said is asked for at each attempt: to read all that was said of it would take longer.
-_FITS = """($7::text IS NULL OR endpoint_id = $7) AND ($8::text[] IS NULL OR type = ANY($8))
+_FITS = """at >= $4 AND ($7::text IS NULL OR endpoint_id = $7) AND ($8::text[] IS NULL OR type = ANY($8))
         AND ($9::smallint IS NULL OR coalesce(status >= $9, false))
         AND ($10::smallint IS NULL OR coalesce(status <= $10, false))
         AND (NOT $11::bool OR status IS NULL) AND ($12::text[] IS NULL OR outcome = ANY($12))
@@ -47,7 +49,7 @@ CROSS JOIN LATERAL (
     SELECT * FROM webhook_attempts w WHERE w.organization_id = $1 AND w.at = l.at AND w.id = l.id LIMIT 1) AS a
 ORDER BY n
 """
-_AMONG = f"webhook_attempts WHERE {_WITHIN} AND {{}}"
+_AMONG = f"webhook_attempts WHERE organization_id = $1 AND {_BEFORE} AND {{}}"
 
 BY_TIME = Statement(_SEARCH.format(among=_AMONG.format("true")))
 BY_ENDPOINT = Statement(_SEARCH.format(among=_AMONG.format("endpoint_id = $7")))
@@ -57,9 +59,8 @@ BY_FAILED_OF_ENDPOINT = Statement(_SEARCH.format(among=_AMONG.format("endpoint_i
 BY_STATUS = Statement(_SEARCH.format(among=_AMONG.format("status = $9 AND status <> 200")))
 BY_ERROR = Statement(_SEARCH.format(among=_AMONG.format("error = $13")))
 # All of them are read before the newest are taken: in the order of time it would be all of the log.
-BY_MESSAGES = Statement(
-    _SEARCH.format(among=f"(SELECT * FROM {_AMONG.format('message_id = ANY($15::text[])')} OFFSET 0) AS of_messages")
-)
+_OF_MESSAGES = "webhook_attempts WHERE organization_id = $1 AND at >= $4 AND message_id = ANY($15::text[]) OFFSET 0"
+BY_MESSAGES = Statement(_SEARCH.format(among=f"(SELECT * FROM {_OF_MESSAGES}) AS of_messages WHERE {_BEFORE}"))
 
 SAID_OF = Statement("""
 SELECT fact_id AS id FROM fact_objects WHERE organization_id = $1 AND object_id = $2 ORDER BY fact_id LIMIT $3
