@@ -8,6 +8,8 @@ from temula.domain.organizations.model import PLATFORM, Mode, Role
 from temula.kernel.runner import Scheduler
 from temula.operations.wiring import PLATFORM_ACTOR
 from temula.outbound.callers import service as callers
+from temula.outbound.webhooks import store as webhooks
+from temula.outbound.webhooks.model import Step
 from tests.harness.house import Running, Tenant, until
 from tests.harness.receiver import Receiver
 
@@ -60,6 +62,8 @@ async def furnish(temula: Running, tenant: Tenant, hooks: Receiver) -> Furnished
     (delivery,) = await until(delivered)
     await until(lambda: _state(temula, tenant, delivery["id"]))
     (attempt,) = (await api.get(f"/webhooks/attempts?message_id={delivery['message_id']}"))["data"]
+    async with temula.house.database.crossing("a test does not wait for the end of the day") as uow:
+        await webhooks.add_up_day(uow, Step.DAY.start(uow.now))
     ids = {
         **people, "endpoint": endpoint["id"], "event": event, "ticket_type": sale.types[0]["id"],
         "checkpoint": sale.gate["id"], "registration": registration["id"], "payment": registration["payment"]["id"],
