@@ -23,7 +23,7 @@ ANSWERS = {
     ("POST /check-ins", "code"): (409, "ticket_code_unknown_key"),
     ("POST /refunds", "attendee_ids"): (409, "registration_state"),  # "is not of this registration"
     ("POST /tickets/validate", "code"): (200, None),  # "not valid" is what was asked
-    ("GET /webhooks/stats", "endpoint_id"): (404, "webhook_endpoint_not_found"),  # a chart of nothing would be a lie
+    ("GET /webhooks/stats", "endpoint_id"): (200, None),  # a chart in which nothing was tried
 }
 
 

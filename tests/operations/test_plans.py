@@ -219,6 +219,8 @@ async def planned(connection: asyncpg.Connection, hot: Hot) -> list[dict[str, An
     async with connection.transaction():
         await connection.execute(f"SET LOCAL ROLE {hot.role}")
         await connection.execute("SELECT set_config('temula.organization', $1, true)", BIG)
+        if hot.statement in webhooks.SEARCHES.values():
+            await connection.execute(webhooks.PLAN_ONCE)
         name = f"hot_{next(NUMBERS)}"
         await connection.execute(f"PREPARE {name} AS {hot.statement}")
         for _ in range(7):
