@@ -10,6 +10,8 @@ from temula.kernel.clock import rfc3339
 from temula.kernel.runner import Scheduler
 from temula.operations.wiring import PLATFORM_ACTOR
 from temula.outbound.callers import service as callers
+from temula.outbound.webhooks import store as webhooks
+from temula.outbound.webhooks.model import Step
 from tests.harness.house import Running, Tenant, until
 from tests.harness.receiver import Receiver
 
@@ -64,12 +66,16 @@ async def furnish(temula: Running, tenant: Tenant, hooks: Receiver) -> Furnished
     since = rfc3339(temula.house.database.clock.now() - timedelta(days=1))
     replay = await api.post("/webhooks/replays", {"kind": "failed", "since": since})
     await until(lambda: _over(tenant, replay["id"]))
+    (attempt,) = (await api.get(f"/webhooks/attempts?message_id={delivery['message_id']}"))["data"]
+    async with temula.house.database.crossing("a test does not wait for the end of the day") as uow:
+        await webhooks.add_up_day(uow, Step.DAY.start(uow.now))
     ids = {
         **people, "endpoint": endpoint["id"], "event": event, "ticket_type": sale.types[0]["id"],
         "checkpoint": sale.gate["id"], "registration": registration["id"], "payment": registration["payment"]["id"],
         "ticket": ticket["id"], "attendee": ticket["attendee_id"], "check_in": check_in["id"],
         "refund": refund["id"], "delivery": delivery["id"], "message": delivery["message_id"],
         "replay": replay["id"],
+        "attempt": attempt["id"], "object": registration["id"],
     }  # fmt: skip
     return Furnished(tenant, ids, ticket["code"], secrets)
 

@@ -16,7 +16,7 @@ KINDS: dict[str, ids.Kind[Any]] = {
     "event": ids.EVENT, "ticket_type": ids.TICKET_TYPE, "registration": ids.REGISTRATION, "attendee": ids.ATTENDEE,
     "ticket": ids.TICKET, "checkpoint": ids.CHECKPOINT, "check_in": ids.CHECK_IN, "payment": ids.PAYMENT,
     "refund": ids.REFUND, "endpoint": ids.ENDPOINT, "delivery": ids.DELIVERY, "team": ids.TEAM,
-    "message": ids.MESSAGE, "replay": ids.REPLAY,
+    "message": ids.MESSAGE, "replay": ids.REPLAY, "attempt": ids.DELIVERY_ATTEMPT, "object": ids.REGISTRATION,
 }  # fmt: skip
 TIMES = {"starts_at": "2030-01-01T10:00:00Z", "ends_at": "2030-01-01T12:00:00Z"}
 ORDER = {"buyer": {"name": "Bo", "email": "bo@example.org"}}

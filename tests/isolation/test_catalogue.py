@@ -31,7 +31,8 @@ GLOBAL = {
 # Ids that are no foreign keys: names of what stands above, of what the platform has, or of what may be gone.
 NAMES = {
     "audit_entries.actor_id", "callbacks.connection_id", "check_ins.actor_id", "facts.event_id", "facts.team_id",
-    "followed_facts.fact_id", "idempotency_keys.caller_id", "idempotency_keys.resource_id", "organizations.twin_id",
+    "fact_objects.fact_id", "fact_objects.object_id", "followed_facts.fact_id", "idempotency_keys.caller_id",
+    "idempotency_keys.resource_id", "organizations.twin_id",
     "payment_attempts.connection_id", "payments.event_id", "payments.registration_id", "provider_refs.connection_id",
     "provider_refs.object_id", "refunds.registration_id", "refused_scans.actor_id", "refused_scans.event_id",
     "refused_scans.ticket_id", "ticket_keys.key_id", "webhook_attempts.delivery_id", "webhook_attempts.endpoint_id",
@@ -53,6 +54,7 @@ KEPT = {
     "audit_heads": {"SELECT"},
     "audit_entries": {"SELECT", "INSERT"},
     "facts": {"SELECT", "INSERT"},
+    "fact_objects": {"SELECT", "INSERT"},
     "followed_facts": {"SELECT", "INSERT"},
 }
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")

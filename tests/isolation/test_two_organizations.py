@@ -23,6 +23,7 @@ ANSWERS = {
     ("POST /check-ins", "code"): (409, "ticket_code_unknown_key"),
     ("POST /refunds", "attendee_ids"): (409, "registration_state"),  # "is not of this registration"
     ("POST /tickets/validate", "code"): (200, None),  # "not valid" is what was asked
+    ("GET /webhooks/stats", "endpoint_id"): (200, None),  # a chart in which nothing was tried
 }
 
 
@@ -88,7 +89,7 @@ async def tried(api: Api, operation: Operation, own: dict[str, str], foreign: di
         if (theirs.status, plain(theirs, foreign[place.kind])) != (none.status, plain(none, nobody[place.kind])):
             wrong.append(f"{where}: told apart: {theirs.body!r} {none.body!r}")
         expected = ANSWERS.get((operation.name, place.name), (404, None))
-        if place.where == "query":
+        if place.where == "query" and (operation.name, place.name) not in ANSWERS:
             if theirs.status != 200 or theirs.json["data"] != []:
                 wrong.append(f"{where}: {theirs.status} {theirs.body!r}")
         elif theirs.status != expected[0] or (expected[1] and theirs.code != expected[1]):

@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack
 
 from temula.kernel.consumers import Consumer, ConsumerLoop, rewind
 from temula.kernel.database import Database, UnitOfWork
-from temula.kernel.facts import StoredFact
+from temula.kernel.facts import Fact, StoredFact
+from temula.kernel.ids import ATTENDEE, CHECK_IN, EVENT, REGISTRATION, TEAM
 from temula.kernel.sql import Statement
 from temula.kernel.tenancy import Actor
 from tests.harness import ground
@@ -134,3 +135,34 @@ async def test_facts_of_one_transaction_keep_the_order_in_which_they_were_told(d
     async with serving(reader.loop):
         await holds(lambda: len(reader.got) == 100)
     assert reader.got == [f"w:{n}" for n in range(100)]
+
+
+class Told(Fact, frozen=True, kw_only=True):
+    """A fact that names objects in each of the ways that there are."""
+
+    TYPE = "test.told"
+    organization_id: str
+    team_id: str
+    registration_id: str
+    attendee_ids: list[str]
+    reference_id: str
+    note: str
+
+
+async def test_a_fact_is_found_by_what_it_is_about(owner_url: str, database: Database) -> None:
+    """Its own fields of ids, each once, its event, and what the teller adds; not whose it is, and not what is no id."""
+    actor = await ground.organization(database)
+    registration, attendee, team, event, check_in = (
+        kind.new(database.clock.now()) for kind in (REGISTRATION, ATTENDEE, TEAM, EVENT, CHECK_IN)
+    )
+    async with database.unit(actor) as uow:
+        told = Told(
+            organization_id=actor.organization_id, team_id=team, registration_id=registration,
+            attendee_ids=[attendee, attendee], reference_id="pi_3QK8sL2eZvKYlo2C", note=check_in,
+        )  # fmt: skip
+        uow.tell(told, event_id=event, about=(check_in, registration))
+    rows = await found(
+        owner_url, "SELECT o.object_id, f.type FROM fact_objects o JOIN facts f ON f.id = o.fact_id "
+        "WHERE o.organization_id = $1 AND f.organization_id = $1", actor.organization_id,
+    )  # fmt: skip
+    assert sorted(rows) == sorted((one, "test.told") for one in (registration, attendee, event, check_in))

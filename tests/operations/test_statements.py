@@ -8,6 +8,7 @@ import pytest
 
 from temula.kernel.sealing import SealedRow
 from temula.operations import migrations, rotation
+from temula.outbound.webhooks import store as webhooks
 from tests.harness.postgres import Postgres
 from tests.harness.statements import Decoding, Found, decodings, statements
 
@@ -58,7 +59,8 @@ async def test_rows_fit_their_structs(connection: asyncpg.Connection) -> None:
     """What a statement returns is named like the fields of the struct it is decoded into, in their order."""
     found, unread = decodings()
     assert len(found) > 60
-    assert set(unread) == {"SealedRow, column.read"}
+    assert set(unread) == {"SealedRow, column.read", "Looked, SEARCHES[by]"}
+    found += [Decoding(by, webhooks.Looked, statement) for by, statement in webhooks.SEARCHES.items()]
     found += [Decoding(f"{column.table}.{column.column}", SealedRow, column.read) for column in rotation.columns()]
     for one in found:
         returned = [column.name for column in (await connection.prepare(one.statement)).get_attributes()]

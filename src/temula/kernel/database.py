@@ -82,9 +82,12 @@ class UnitOfWork:
         if rows:
             await self._connection.executemany(statement, rows)
 
-    def tell(self, fact: facts.Fact, *, event_id: str | None = None) -> None:
-        """Append a fact with this transaction; one about an event carries the event's team."""
-        self._facts.append(facts.Told(fact, self.organization_id, event_id))
+    def tell(self, fact: facts.Fact, *, event_id: str | None = None, about: tuple[str, ...] = ()) -> None:
+        """Append a fact with this transaction; one about an event carries the event's team.
+
+        `about` are ids of objects under which it is found too, beside those that it says itself.
+        """
+        self._facts.append(facts.Told(fact, self.organization_id, event_id, about))
 
     def audit(self, action: str, target: str, changes: object = None) -> None:
         """Record who did what to which object; `changes` must hold no secret."""

@@ -6,11 +6,12 @@ below the oldest transaction still running, so nothing can appear behind its cur
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Annotated, ClassVar, NamedTuple
 
 import msgspec
 
-from temula.kernel.ids import MESSAGE, MessageId, OrganizationId
+from temula.kernel.ids import MESSAGE, MessageId, OrganizationId, is_id
 from temula.kernel.sql import Statement, columns
 from temula.kernel.stringify import stringify
 
@@ -37,11 +38,24 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Told(NamedTuple):
-    """A fact with whom it concerns, not yet written."""
+    """A fact with whom it concerns, not yet written; `about` names objects that its data does not."""
 
     fact: Fact
     organization_id: OrganizationId
     event_id: str | None
+    about: tuple[str, ...] = ()
+
+    def objects(self) -> list[str]:
+        """Give the ids of what it is about, each once: the event, `about`, and all in its fields of ids."""
+        found = dict.fromkeys(self.about)
+        if self.event_id is not None:
+            found[self.event_id] = None
+        for name in _id_fields(type(self.fact)):
+            said = getattr(self.fact, name)
+            for one in said if isinstance(said, list | tuple) else (said,):
+                if isinstance(one, str) and is_id(one):
+                    found[one] = None
+        return list(found)
 
 
 class Position(NamedTuple):
@@ -74,7 +88,7 @@ class StoredFact(msgspec.Struct, frozen=True):
         return Position(self.transaction, self.position)
 
 
-# One statement writes facts and audit entries: a round trip less in every write.
+# One statement writes facts, what they are about and audit entries: a round trip less in every write.
 RECORD = Statement("""
 WITH written AS (
     INSERT INTO facts (organization_id, id, type, public, event_id, occurred_at, data)
@@ -82,10 +96,14 @@ WITH written AS (
     FROM unnest($2::text[], $3::text[], $4::text[], $5::bool[], $6::text[], $7::json[])
          WITH ORDINALITY AS told (organization_id, id, type, public, event_id, data, n)
     ORDER BY n
+), about AS (
+    INSERT INTO fact_objects (organization_id, object_id, fact_id)
+    SELECT organization_id, object_id, fact_id
+    FROM unnest($8::text[], $9::text[], $10::text[]) AS about (organization_id, object_id, fact_id)
 )
 INSERT INTO audit_entries (organization_id, id, at, actor_kind, actor_id, action, target, changes)
-SELECT organization_id, id, $8, $9, $10, action, target, changes
-FROM unnest($11::text[], $12::text[], $13::text[], $14::text[], $15::json[])
+SELECT organization_id, id, $11, $12, $13, action, target, changes
+FROM unnest($14::text[], $15::text[], $16::text[], $17::text[], $18::json[])
      WITH ORDINALITY AS told (organization_id, id, action, target, changes, n)
 ORDER BY n
 """)
@@ -103,13 +121,27 @@ SELECT coalesce((SELECT transaction FROM facts ORDER BY transaction DESC, positi
 
 
 def arguments(told: Sequence[Told], now: datetime) -> tuple[object, ...]:
-    """Give the first seven arguments of `RECORD`."""
+    """Give the first ten arguments of `RECORD`."""
+    ids = [MESSAGE.new(now) for _ in told]
+    about = [
+        (item.organization_id, object_id, fact_id)
+        for item, fact_id in zip(told, ids, strict=True)
+        for object_id in item.objects()
+    ]
     return (
         now,
         [item.organization_id for item in told],
-        [MESSAGE.new(now) for _ in told],
+        ids,
         [item.fact.TYPE for item in told],
         [item.fact.PUBLIC for item in told],
         [item.event_id for item in told],
         [stringify(item.fact) for item in told],
+        *([row[n] for row in about] for n in range(3)),
     )
+
+
+@cache
+def _id_fields(kind: type[Fact]) -> tuple[str, ...]:
+    """The fields that hold ids of objects; whose they are goes without saying."""
+    fields = kind.__struct_fields__
+    return tuple(one for one in fields if one.endswith(("_id", "_ids")) and one not in ("organization_id", "team_id"))

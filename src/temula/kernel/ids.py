@@ -79,6 +79,12 @@ def _encode(n: int) -> str:
     return "".join([_PAIRS[n >> shift & 1023] for shift in range(120, -1, -10)])
 
 
+def is_id(text: str) -> bool:
+    """Tell whether a text is an id, of whatever kind."""
+    prefix, _, suffix = text.rpartition("_")
+    return _PREFIX.fullmatch(prefix) is not None and _SUFFIX.fullmatch(suffix) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T]):
     """One kind of id: `EVENT.new(now)` makes one, `EVENT.parse(text)` is the only way in from outside."""

@@ -65,6 +65,10 @@ def page(rows: list[R], asked: Window, id_of: Callable[[R], str]) -> Page[R]:
     if len(rows) <= asked.limit:
         return Page(rows, None)
     items = rows[: asked.limit]
-    last = id_of(items[-1])
+    return Page(items, cursor_at(asked, id_of(items[-1])))
+
+
+def cursor_at(asked: Window, last: str) -> str:
+    """Give the cursor of what stands below `last` in the list; `last` is ASCII."""
     signed = last.encode() + asked.ring.tag(last + asked.scope)
-    return Page(items, base64.urlsafe_b64encode(signed).decode().rstrip("="))
+    return base64.urlsafe_b64encode(signed).decode().rstrip("=")

@@ -31,7 +31,7 @@ from temula.operations import catalogue, retention
 from temula.operations.configuration import Configuration, key_ring, owner_url, storage
 from temula.operations.settings import ServerSettings
 from temula.outbound.callers.service import Callers
-from temula.outbound.webhooks.jobs import Deliverer, Replayer, days, fan_out
+from temula.outbound.webhooks.jobs import Deliverer, Replayer, adding_up, days, fan_out
 from temula.outbound.webhooks.service import Archives, Endpoints, Replays
 
 MOST_IDLE = 2048  # connections that are kept: a hundred endpoints with all of their places
@@ -85,13 +85,14 @@ class House(NamedTuple):
             **door_jobs.handlers(self.door),
             **following.handlers(self.database, self.followers),
             **days.handlers(self.database),
+            **adding_up.handlers(self.database),
             **retention.handlers(self.database, self.configuration.data, self.archives_kept),
         }
 
     @property
     def timed(self) -> tuple[Timed, ...]:
         """What the clock starts."""
-        return (*registration_jobs.TIMED, *days.TIMED, *retention.TIMED)
+        return (*registration_jobs.TIMED, *days.TIMED, *adding_up.TIMED, *retention.TIMED)
 
     def deliverer(self) -> Deliverer:
         """Build a delivery loop."""

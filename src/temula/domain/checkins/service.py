@@ -83,10 +83,10 @@ def _tell(uow: UnitOfWork, check_in: CheckIn, checkpoint: Checkpoint, *, first_e
         event_id=check_in.event_id, attendee_id=check_in.attendee_id, check_in_time=at, location=checkpoint.name,
         ticket_id=check_in.ticket_id, method=str(check_in.method),
     )  # fmt: skip
-    uow.tell(completed, event_id=check_in.event_id)
+    uow.tell(completed, event_id=check_in.event_id, about=(check_in.id,))
     if first_entry:
         first = AttendeeCheckedIn(event_id=check_in.event_id, attendee_id=check_in.attendee_id, checked_in_at=at)
-        uow.tell(first, event_id=check_in.event_id)
+        uow.tell(first, event_id=check_in.event_id, about=(check_in.id, check_in.ticket_id))
     uow.audit("check_in.create", check_in.id, {"ticket": check_in.ticket_id, "checkpoint": checkpoint.id})
 
 

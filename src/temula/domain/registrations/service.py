@@ -303,7 +303,7 @@ async def on_refund_succeeded(uow: UnitOfWork, refunded: RefundSucceeded) -> Non
         registration_id=registration.id, event_id=registration.event_id, amount=refunded.amount,
         currency=refunded.currency, reason=refunded.reason,
     )  # fmt: skip
-    uow.tell(told, event_id=registration.event_id)
+    uow.tell(told, event_id=registration.event_id, about=(refunded.refund_id,))
     uow.audit("registration.refund", registration.id, {"amount": refunded.amount})
 
 

@@ -81,7 +81,7 @@ async def issue(uow: UnitOfWork, ring: KeyRing, qr_url: QrUrl, registration_id: 
             ticket_instance_id=ticket.id, event_id=event.id, attendee_id=ticket.attendee_id,
             qr_code_url=qr_url(ticket.id),
         )  # fmt: skip
-        uow.tell(fact, event_id=event.id)
+        uow.tell(fact, event_id=event.id, about=(ticket.registration_id,))
         uow.audit("ticket.issue", ticket.id, {"attendee": ticket.attendee_id, "generation": ticket.generation})
     return issued
 
@@ -123,7 +123,7 @@ async def void(uow: UnitOfWork, ticket_id: str, reason: str) -> Ticket:
         fact = TicketVoided(
             ticket_instance_id=ticket.id, event_id=ticket.event_id, attendee_id=ticket.attendee_id, reason=reason
         )
-        uow.tell(fact, event_id=ticket.event_id)
+        uow.tell(fact, event_id=ticket.event_id, about=(ticket.registration_id,))
         uow.audit("ticket.void", ticket.id, {"reason": reason})
     return await get(uow, ticket_id)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from temula.operations.cli import keeping, listening, replaying
+from temula.operations.cli import keeping, listening, replaying, webhook_log
 from temula.operations.cli.shared import OwnOrganization, actor_of, choice, in_house, own, table
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ ENDPOINTS: dict[str, Callable[..., None]] = {
 def group() -> typer.Typer:
     """Give the group `webhooks`, which all commands about webhooks join."""
     webhooks = typer.Typer(help="Signed messages about what happens.", no_args_is_help=True)
-    for verb, command in listening.WEBHOOKS.items():
+    for verb, command in {**listening.WEBHOOKS, **webhook_log.WEBHOOKS}.items():
         webhooks.command(verb)(command)
     endpoints = typer.Typer(help="Where an organization wants messages.", no_args_is_help=True)
     for verb, command in ENDPOINTS.items():

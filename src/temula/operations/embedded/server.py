@@ -32,6 +32,8 @@ OPTIONS = {
     "shared_buffers": "128MB", "max_connections": "120", "max_wal_size": "2GB", "random_page_cost": "1.1",
     "autovacuum_naptime": "10s", "jit": "off", "timezone": "UTC", "log_timezone": "UTC",
     "log_min_messages": "warning",
+    # Whoever reads the webhook log of ninety days locks each day's table and its indexes, a thousand in all.
+    "max_locks_per_transaction": "256",
 }  # fmt: skip
 # Fast: open transactions end, nothing needs recovery. Then at once, which the next start recovers from.
 STOP = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 10.0))

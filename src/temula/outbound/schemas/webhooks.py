@@ -167,6 +167,77 @@ class AttemptView(msgspec.Struct, frozen=True):
     error: str | None
 
 
+class LoggedAttempt(msgspec.Struct, frozen=True):
+    """One try as the log lists it; `error` is a stable code if no complete answer came."""
+
+    id: str
+    at: datetime
+    endpoint_id: str
+    delivery_id: str
+    message_id: str
+    type: str
+    event_id: str | None
+    number: int
+    outcome: str
+    status: int | None
+    error: str | None
+    duration_ms: int
+    address: str | None
+    replay_id: str | None
+
+
+class AttemptPage(msgspec.Struct, frozen=True):
+    """A page of attempts, newest first; it holds all that fits between its beginning and `searched_to`.
+
+    While there is a `next_cursor` there may be more, though this page is short or empty. `searched_to` is null once the
+    log is searched to its beginning.
+    """
+
+    data: list[LoggedAttempt]
+    next_cursor: str | None
+    searched_to: datetime | None
+
+
+class WholeAttempt(LoggedAttempt, frozen=True):
+    """One try with all that was sent and what came back, of which the first 16 KiB are kept.
+
+    An endpoint's own headers are left out of `request_headers`: their values are secret.
+    """
+
+    signature: str | None
+    request_headers: dict[str, str]
+    request_body: str | None
+    response_headers: list[list[str]] | None
+    response_body: str | None
+
+
+class StatsView(msgspec.Struct, frozen=True):
+    """What was counted of attempts from `start` on; latencies are wrong by an eighth at most.
+
+    `failures` are attempts that were not answered with 2xx; `retries` are those of them after which another was made.
+    """
+
+    start: datetime
+    attempts: int
+    delivered: int
+    failures: int
+    retries: int
+    success_rate: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+
+
+class StatsChart(msgspec.Struct, frozen=True):
+    """Counts by hour or day of UTC, oldest first, with those in which nothing was tried, and their total."""
+
+    by: str
+    since: datetime = field(name="from")
+    until: datetime
+    endpoint_id: str | None
+    total: StatsView
+    data: list[StatsView]
+
+
 class DeliveryLog(msgspec.Struct, frozen=True):
     """A delivery, the message that is sent, and every attempt."""
 

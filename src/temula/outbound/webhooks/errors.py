@@ -1,6 +1,6 @@
 """What can go wrong with webhook endpoints.
 
-NotFound      x NoSuchEndpoint   x NoSuchDelivery   x NoSuchMessage   x NoSuchArchive   x NoSuchReplay
+NotFound      x NoSuchEndpoint   x NoSuchDelivery   x NoSuchMessage   x NoSuchAttempt   x NoSuchArchive   x NoSuchReplay
 InvalidInput  x UrlRefused       give another address
               x HeadersRefused   give other headers
               x FilterInvalid    see docs/reference/webhook-filters.md
@@ -45,6 +45,12 @@ class NoSuchReplay(NotFound):
     """The organization has no such replay."""
 
     code = "webhook_replay_not_found"
+
+
+class NoSuchAttempt(NotFound):
+    """The organization's log has no such attempt."""
+
+    code = "webhook_attempt_not_found"
 
 
 class UrlRefused(InvalidInput):

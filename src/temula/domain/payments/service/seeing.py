@@ -109,7 +109,7 @@ async def _succeeded(uow: UnitOfWork, payment: Payment, attempt: Attempt, seen: 
             transaction_id=transaction_id, registration_id=payment.registration_id, amount=payment.amount,
             currency=payment.currency, gateway=attempt.provider, reference=reference,
         )  # fmt: skip
-        uow.tell(fact, event_id=payment.event_id)
+        uow.tell(fact, event_id=payment.event_id, about=(payment.id,))
 
 
 async def _declined(uow: UnitOfWork, payment: Payment, attempt: Attempt, seen: PaymentObservation) -> Attempt:
@@ -125,7 +125,7 @@ async def _declined(uow: UnitOfWork, payment: Payment, attempt: Attempt, seen: P
     fact = PaymentFailed(
         transaction_id=transaction_id, registration_id=payment.registration_id, reason=reason, retry_count=before
     )
-    uow.tell(fact, event_id=payment.event_id)
+    uow.tell(fact, event_id=payment.event_id, about=(payment.id,))
     failure = None if attempt.state == PaymentState.SUCCEEDED else reason
     attempt = msgspec.structs.replace(attempt, declines=attempt.declines + 1, failure=failure)
     await store.update_attempt(uow, attempt)
@@ -171,7 +171,7 @@ async def _refunded(uow: UnitOfWork, payment: Payment, refund: Refund, reference
         refund_id=refund.id, registration_id=refund.registration_id, amount=refund.amount, currency=refund.currency,
         reason=refund.reason, attendee_ids=refund.attendee_ids, whole=sum(finished) >= payment.captured,
     )  # fmt: skip
-    uow.tell(fact, event_id=payment.event_id)
+    uow.tell(fact, event_id=payment.event_id, about=(payment.id,))
 
 
 async def _not_refunded(
@@ -186,7 +186,7 @@ async def _not_refunded(
         refund_id=refund.id, registration_id=refund.registration_id, amount=refund.amount, currency=refund.currency,
         reason=reason, undone=undone,
     )  # fmt: skip
-    uow.tell(fact, event_id=payment.event_id)
+    uow.tell(fact, event_id=payment.event_id, about=(payment.id,))
     log.warning("refund.lost", refund=refund.id, undone=undone, reason=reason)
 
 

@@ -1,6 +1,6 @@
 """Endpoints, deliveries, how a message is signed, and when it is tried again."""
 
-from temula.outbound.webhooks.model.counting import BUCKETS, STEP, Hour, counted
+from temula.outbound.webhooks.model.counting import BUCKETS, STEP, Counted, Hour, Step, counted, together
 from temula.outbound.webhooks.model.delivery import (
     AT_THE_GATE,
     BULK,
@@ -17,6 +17,7 @@ from temula.outbound.webhooks.model.delivery import (
     DeliveryState,
     Held,
     Latest,
+    Logged,
     Message,
     Outcome,
     Target,
@@ -50,7 +51,7 @@ from temula.outbound.webhooks.model.replay import (
     Chosen,
     Criteria,
     Found,
-    Logged,
+    Had,
     Part,
     PartState,
     Progress,
@@ -73,6 +74,7 @@ from temula.outbound.webhooks.model.schedule import (
     next_wait,
     retry_after_of,
 )
+from temula.outbound.webhooks.model.search import Answered, By, Sought, answered
 from temula.outbound.webhooks.model.shaping import (
     TEST_MARK,
     Envelope,
@@ -128,8 +130,11 @@ __all__ = [
     "USUAL",
     "WAITS",
     "WARN_AT",
+    "Answered",
     "Attempt",
+    "By",
     "Chosen",
+    "Counted",
     "Criteria",
     "Delivery",
     "DeliveryState",
@@ -140,6 +145,7 @@ __all__ = [
     "Envelope",
     "FilterRefused",
     "Found",
+    "Had",
     "Health",
     "Held",
     "Hour",
@@ -157,10 +163,13 @@ __all__ = [
     "ReplayState",
     "Shape",
     "Signer",
+    "Sought",
     "Standing",
+    "Step",
     "Subscription",
     "Target",
     "Waiting",
+    "answered",
     "compiled",
     "counted",
     "covers",
@@ -179,4 +188,5 @@ __all__ = [
     "shaped",
     "signed_headers",
     "standard_signature",
+    "together",
 ]

@@ -166,3 +166,22 @@ class Attempt(msgspec.Struct, frozen=True):
     def succeeded(self) -> bool:
         """Only 2xx is a success, whatever became of the answer's body; redirects are not followed."""
         return self.status is not None and 200 <= self.status < 300
+
+
+class Logged(msgspec.Struct, frozen=True):
+    """One try as the log lists it."""
+
+    at: datetime
+    id: DeliveryAttemptId
+    delivery_id: DeliveryId
+    endpoint_id: EndpointId
+    message_id: MessageId
+    type: str
+    event_id: str | None
+    number: int
+    outcome: Outcome
+    duration_ms: int
+    address: str | None
+    status: int | None
+    error: str | None
+    replay_id: str | None

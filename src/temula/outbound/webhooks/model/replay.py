@@ -127,7 +127,7 @@ class Standing(msgspec.Struct, frozen=True):
     first: datetime | None
 
 
-class Logged(msgspec.Struct, frozen=True):
+class Had(msgspec.Struct, frozen=True):
     """A message as the log knows it at one endpoint, and the delivery of it that waits and is due first, if any does.
 
     `data` only for an endpoint that wants its order.

@@ -13,13 +13,17 @@ from temula.outbound.webhooks.service.endpoints import Endpoints, delete, disabl
 from temula.outbound.webhooks.service.messages import BEGINNING, LATEST, Pulled, message, pull
 from temula.outbound.webhooks.service.notices import Notice, Notices, Trouble, Waits, notices, waits
 from temula.outbound.webhooks.service.replays import Preview, ReplayAsked, Replays
+from temula.outbound.webhooks.service.searching import Found, attempt, search, types_of
+from temula.outbound.webhooks.service.stats import Chart, stats
 from temula.outbound.webhooks.store import Narrowed
 
 __all__ = [
     "BEGINNING",
     "LATEST",
     "Archives",
+    "Chart",
     "Endpoints",
+    "Found",
     "Narrowed",
     "Notice",
     "Notices",
@@ -29,6 +33,7 @@ __all__ = [
     "Replays",
     "Trouble",
     "Waits",
+    "attempt",
     "delete",
     "delivered_since",
     "deliveries",
@@ -42,5 +47,8 @@ __all__ = [
     "notices",
     "pull",
     "replay",
+    "search",
+    "stats",
+    "types_of",
     "waits",
 ]

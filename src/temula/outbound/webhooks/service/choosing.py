@@ -13,7 +13,7 @@ from temula.outbound.webhooks.model import (
     Chosen,
     Criteria,
     Found,
-    Logged,
+    Had,
     OrderBy,
     Outcome,
     Replay,
@@ -59,7 +59,7 @@ async def _logged(uow: UnitOfWork, replay: Replay, endpoint: Subscription, after
     return Found(chosen, rows[-1].id if rows else after_id, len(rows) < PAGE)
 
 
-def _fits(replay: Replay, asked: Criteria, endpoint: Subscription, one: Logged) -> bool:
+def _fits(replay: Replay, asked: Criteria, endpoint: Subscription, one: Had) -> bool:
     if not (one.fits and one.public and asked.covers(one.type, one.event_id)):
         return False
     if replay.kind == ReplayKind.FAILED and one.last == Outcome.DELIVERED:

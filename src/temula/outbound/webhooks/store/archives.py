@@ -25,7 +25,7 @@ class Place(msgspec.Struct, frozen=True):
     id: str
 
 
-DAYS = Statement("""
+PARTITIONS = Statement("""
 SELECT to_date(right(c.relname, 8), 'YYYYMMDD') AS day FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = 'webhook_attempts'::regclass AND to_date(right(c.relname, 8), 'YYYYMMDD') < $1 ORDER BY 1
 """)
@@ -60,7 +60,7 @@ DROP_DAY = Statement("SELECT temula_webhook_attempts_drop_day($1)")
 
 async def days(uow: UnitOfWork, before: date) -> list[date]:
     """List the days (UTC) before one that the log has partitions of, oldest first."""
-    return [one.day for one in await uow.rows(_Day, DAYS, before)]
+    return [one.day for one in await uow.rows(_Day, PARTITIONS, before)]
 
 
 async def organizations_of_day(uow: UnitOfWork, begin: datetime, end: datetime) -> list[OrganizationId]:

@@ -8,7 +8,7 @@ import msgspec
 from temula.kernel.database import UnitOfWork
 from temula.kernel.facts import START, Position, StoredFact
 from temula.kernel.sql import Statement, columns
-from temula.outbound.webhooks.model import PAGE, Criteria, Logged
+from temula.outbound.webhooks.model import PAGE, Criteria, Had
 
 # A message's attempts at the endpoint stand together in the index, so that a page of messages is a page of the index.
 # One statement, so that what is recorded meanwhile is seen as waiting or as tried, and not as neither.
@@ -70,11 +70,11 @@ class _Named(msgspec.Struct, frozen=True):
 async def logged(
     uow: UnitOfWork, endpoint_id: str, after_id: str, criteria: Criteria, between: tuple[datetime, datetime, datetime],
     *, ordered: bool,
-) -> list[Logged]:  # fmt: skip
+) -> list[Had]:  # fmt: skip
     """Give the next messages that the log has of an endpoint; `between` is from, until, and the last that may fit."""
     await uow.value(WITHOUT_SORTING)
     found = await uow.rows(
-        Logged, LOGGED, uow.organization_id, endpoint_id, after_id, *between, criteria.outcomes, criteria.statuses,
+        Had, LOGGED, uow.organization_id, endpoint_id, after_id, *between, criteria.outcomes, criteria.statuses,
         ordered,
     )  # fmt: skip
     await uow.value(AS_USUAL)
