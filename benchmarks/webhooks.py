@@ -41,7 +41,7 @@ from temula.outbound.webhooks.jobs import Deliverer, fan_out
 from temula.outbound.webhooks.model import new_secret, secret_context
 
 ORGANIZATIONS = 10
-MESSAGES = 20_000
+MESSAGES = 50_000
 POSTS = 10_000
 STEADY, STEADY_RATE = 2000, 200.0
 TOLD = re.compile(rb'"told_at":([0-9.]+)')
@@ -105,14 +105,15 @@ class Ground:
         return identifier
 
     async def tell(self, actors: list[Actor], number: int) -> None:
-        """Write facts, many in one transaction."""
-        for actor in actors:
-            left = number // len(actors)
-            while left > 0:
+        """Write facts, many in one transaction, of one organization after the other, round and round."""
+        left = [number // len(actors)] * len(actors)
+        while any(left):
+            for n, actor in enumerate(actors):
+                some = min(left[n], 50)
+                left[n] -= some
                 async with self.database.unit(actor) as uow:
-                    for _ in range(min(left, 500)):
+                    for _ in range(some):
                         uow.tell(Happened(told_at=time.time()))
-                left -= 500
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:

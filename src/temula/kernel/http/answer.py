@@ -32,8 +32,8 @@ class Answer:
 
     __slots__ = (
         "_body", "_body_bytes", "_cap", "_complete", "_head", "_in_line", "_interim", "_keep", "_length",
-        "_line_bytes", "_lines", "_parser", "_received", "_tail", "_too_much", "_until_close", "code", "ended",
-        "headers", "status", "truncated",
+        "_lines", "_parser", "_received", "_tail", "_too_much", "_until_close", "code", "ended",
+        "headers", "keep_alive", "status", "truncated",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Answer:
     def start(self, cap: int) -> None:
         """Read the next answer; of its body at most `cap` bytes are kept."""
         self._cap = cap
-        self._received = self._body_bytes = self._interim = self._lines = self._line_bytes = self._head = 0
+        self._received = self._body_bytes = self._interim = self._lines = self._head = 0
         self._length = -1
         self._body: bytes | bytearray = b""
         self._tail = b""
@@ -51,6 +51,7 @@ class Answer:
         self._in_line = True
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
+        self.keep_alive = b""
         self.code: UnknownCode | None = None
         self.ended = False
         self.truncated = True
@@ -142,13 +143,12 @@ class Answer:
             raise Stopped
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._lines += 1
-        self._line_bytes += len(name) + len(value)
-        if self._lines > MAX_HEADER_LINES or self._line_bytes > MAX_OVERHEAD:
-            self._too_much = True
-            raise Stopped
         if not self.status:  # trailers are counted and not kept
             self.headers.append((name, value))
+        self._lines += 1
+        if self._lines > MAX_HEADER_LINES:
+            self._too_much = True
+            raise Stopped
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -160,6 +160,9 @@ class Answer:
             return
         if status < 200:
             raise Stopped
+        if self._head > MAX_OVERHEAD:
+            self._too_much = True
+            raise Stopped
         chunked = False
         for name, value in self.headers:
             folded = name.lower()
@@ -167,6 +170,8 @@ class Answer:
                 self._length = int(value)
             elif folded == b"transfer-encoding":
                 chunked = True
+            elif folded == b"keep-alive":
+                self.keep_alive = value
         if status in _WITHOUT_BODY:
             self._length = 0
         self._until_close = self._length < 0 and not chunked

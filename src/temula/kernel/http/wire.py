@@ -72,12 +72,11 @@ class Connection(asyncio.Protocol):
 
     def kept_for(self) -> float:
         """Seconds that it may lie idle: ours, or a second less than the receiver says, if that is sooner."""
-        for name, value in self.answer.headers:
-            if len(name) == 10 and name.lower() == b"keep-alive":
-                _, said, rest = value.partition(b"timeout=")
-                seconds = rest.partition(b",")[0].strip()
-                if said and seconds.isdigit() and len(seconds) < 6:
-                    return min(KEEP_ALIVE_SECONDS, int(seconds) - 1.0)
+        if told := self.answer.keep_alive:
+            _, said, rest = told.partition(b"timeout=")
+            seconds = rest.partition(b",")[0].strip()
+            if said and seconds.isdigit() and len(seconds) < 6:
+                return min(KEEP_ALIVE_SECONDS, int(seconds) - 1.0)
         return KEEP_ALIVE_SECONDS
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

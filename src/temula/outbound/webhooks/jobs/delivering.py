@@ -13,7 +13,7 @@ from temula.kernel.database import Database, UnitOfWork
 from temula.kernel.errors import TemulaError
 from temula.kernel.ids import DELIVERY_ATTEMPT, EndpointId, OrganizationId
 from temula.outbound.webhooks import store
-from temula.outbound.webhooks.jobs.recording import Recorder, record_apart
+from temula.outbound.webhooks.jobs.recording import Line, Recorder
 from temula.outbound.webhooks.jobs.sending import Opened, Ready, Said, Transport, Tried, Trying
 from temula.outbound.webhooks.model import CLOSED_TOPIC, DEADLINE, ERASED_TOPIC, TOPIC, Held, Waiting
 from temula.outbound.webhooks.model.engine import Engine, Start
@@ -21,7 +21,8 @@ from temula.outbound.webhooks.model.engine import Engine, Start
 log = structlog.get_logger()
 LEASE = 30.0  # renewed each third of it; nothing begins whose deadline is later than its lease
 PLACES = 256
-BATCH = 1000
+LINES = 2  # of recording: while one waits for its commit, the other makes its batch
+UNRECORDED = 2000  # what would be sent again if the worker died now is so much at most, and what is under way
 TICK = 0.02  # how exactly a rate is kept
 KEEP_EVERY = 1.0
 LINGER = 2.0  # how long a queue that has run empty is kept, so that a steady trickle does not take it again each time
@@ -42,16 +43,16 @@ class Deliverer:
         self._transport = transport
         self._policy = policy
         self._recorder = Recorder(database)
+        self._lines = [Line(self._recorder, self._recorded) for _ in range(LINES)]
         self._opened: dict[str, Opened] = {}
         self._said: OrderedDict[str, Said] = OrderedDict()
         self._quiet = asyncio.Event()  # nothing is under way any more
-        self._tried: list[Tried] = []
         self._erased = asyncio.Event()
         self._low = asyncio.Event()  # some queue has few ready
-        self._write = asyncio.Event()
         self._passing: float | None = None  # when the next pass is
         self._touched: dict[str, None] = {}  # endpoints at which attempts have ended since the last pass
         self._everywhere = False  # places were short
+        self._held_up = False  # until more is recorded
         self._stopping = False
 
     async def serve(self, stop: asyncio.Event, *, poll: float = 1.0) -> None:
@@ -59,7 +60,7 @@ class Deliverer:
         bell = self._database.bell
         rung, closed, self._erased = (bell.subscribe(topic) for topic in (TOPIC, CLOSED_TOPIC, ERASED_TOPIC))
         all_sent, all_written = asyncio.Event(), asyncio.Event()
-        recording = asyncio.create_task(self._record_all(all_sent))
+        recording = [asyncio.create_task(line.serve(all_sent)) for line in self._lines]
         keeping = asyncio.create_task(self._keep_all(all_written))
         try:
             while not stop.is_set():
@@ -81,8 +82,7 @@ class Deliverer:
                         await self._quiet.wait()
             bell.unsubscribe(ERASED_TOPIC, self._erased)
             all_sent.set()
-            self._write.set()
-            await recording
+            await asyncio.gather(*recording)
             all_written.set()
             await keeping
 
@@ -194,6 +194,9 @@ class Deliverer:
         self._passing = None
         if self._stopping:
             return
+        if sum(len(line) for line in self._lines) > UNRECORDED:
+            self._everywhere = self._held_up = True
+            return
         engine, now = self._engine, self._clock.monotonic()
         touched, everywhere = self._touched, self._everywhere
         self._touched, self._everywhere = {}, False
@@ -226,43 +229,20 @@ class Deliverer:
             engine.ended(ready, succeeded=False, seconds=0.0, asked=None, now=now)
         else:
             engine.ended(ready, succeeded=tried.succeeded, seconds=tried.seconds, asked=tried.asked, now=now)
-            self._tried.append(tried)
-            self._write.set()
+            self._lines[hash(endpoint_id) % LINES].add(tried)
         if not engine.under_way:
             self._quiet.set()
         self._pass_soon()
 
-    async def _record_all(self, ended: asyncio.Event) -> None:
-        while not ended.is_set() or self._tried:
-            await self._write.wait()
-            self._write.clear()
-            while self._tried:
-                batch, self._tried = self._tried[:BATCH], self._tried[BATCH:]
-                if not await self._record(batch) and not ended.is_set():
-                    await asyncio.sleep(0.2)
-                    self._tried = batch + self._tried
-
-    async def _record(self, batch: Sequence[Tried]) -> bool:
-        """Write a batch; false if the database cannot be reached."""
-        try:
-            try:
-                await self._recorder.record(batch)
-            except TemulaError:
-                raise
-            except Exception:
-                log.exception("deliveries.unrecordable", number=len(batch))
-                await record_apart(self._recorder, batch)
-        except TemulaError as error:
-            log.warning("deliveries.record_failed", code=error.code, number=len(batch))
-            return False
-        except Exception:
-            log.exception("delivery.given_up", number=len(batch))
+    def _recorded(self, batch: Sequence[Tried]) -> None:
         for one in batch:
             self._engine.recorded(one.delivery.endpoint_id, one.delivery.id)
         if ordered := {one.delivery.endpoint_id for one in batch if one.delivery.order_key is not None}:
             self._engine.look_again(only=ordered)  # what waited for these may go
             self._low.set()
-        return True
+        if self._held_up:
+            self._held_up = False
+            self._pass_soon()
 
     async def _keep_all(self, ended: asyncio.Event) -> None:
         """Renew leases, take over from the dead, give back what has run empty; all of it at the end."""

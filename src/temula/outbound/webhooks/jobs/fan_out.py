@@ -7,7 +7,7 @@ from temula.kernel.ids import DELIVERY
 from temula.outbound.webhooks import store
 from temula.outbound.webhooks.model import AT_THE_GATE, BULK, GATE, TOPIC, USUAL, EndpointState, Subscription
 
-BATCH = 500
+BATCH = 1000
 
 
 def fan_out() -> WritingConsumer:

@@ -1,7 +1,8 @@
 """What came of attempts is written in batches: deliveries, the log, its counts, and the health of endpoints."""
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 
@@ -27,6 +28,8 @@ from temula.outbound.webhooks.model import (
 )
 
 log = structlog.get_logger()
+BATCH = 1000
+PAUSE = 0.2  # before what could not be recorded is tried again
 
 
 class Recorder:
@@ -168,14 +171,67 @@ async def _count(uow: UnitOfWork, endpoint: Endpoint, tried: Sequence[Tried]) ->
     return health.failures
 
 
-async def record_apart(recorder: Recorder, batch: Sequence[Tried]) -> None:
-    """Record one by one what cannot be recorded together, without its answer if that is what cannot be stored."""
-    for one in batch:
+class Line:
+    """Outcomes in the order in which they came, recorded in batches; those of one endpoint stand in one line."""
+
+    def __init__(self, recorder: Recorder, recorded: Callable[[Sequence[Tried]], None]) -> None:
+        self._recorder = recorder
+        self._recorded = recorded
+        self._waiting: list[Tried] = []
+        self._taken = 0
+        self._some = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._waiting) + self._taken
+
+    def add(self, tried: Tried) -> None:
+        """Put an outcome at the end."""
+        self._waiting.append(tried)
+        self._some.set()
+
+    async def serve(self, ended: asyncio.Event) -> None:
+        """Record until `ended` is set and nothing is left, or the database cannot be reached then."""
+        ending = asyncio.create_task(ended.wait())
+        ending.add_done_callback(lambda _: self._some.set())
+        while not ended.is_set() or self._waiting:
+            await self._some.wait()
+            self._some.clear()
+            while self._waiting:
+                batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+                self._taken = len(batch)
+                if await self._record(batch):
+                    self._taken = 0
+                    self._recorded(batch)
+                elif not ended.is_set():
+                    await asyncio.sleep(PAUSE)
+                    self._waiting = batch + self._waiting
+                self._taken = 0
+
+    async def _record(self, batch: Sequence[Tried]) -> bool:
+        """Write a batch; false if the database cannot be reached."""
         try:
-            await recorder.record([one])
-        except TemulaError:
-            raise
+            try:
+                await self._recorder.record(batch)
+            except TemulaError:
+                raise
+            except Exception:
+                log.exception("deliveries.unrecordable", number=len(batch))
+                await self._record_apart(batch)
+        except TemulaError as error:
+            log.warning("deliveries.record_failed", code=error.code, number=len(batch))
+            return False
         except Exception:
-            log.exception("delivery.unrecordable", delivery=one.delivery.id)
-            bare = msgspec.structs.replace(one.attempt, response_headers=None, response_body=None)
-            await recorder.record([msgspec.structs.replace(one, attempt=bare)])
+            log.exception("delivery.given_up", number=len(batch))
+        return True
+
+    async def _record_apart(self, batch: Sequence[Tried]) -> None:
+        """Record one by one what cannot be recorded together, without its answer if that is what cannot be stored."""
+        for one in batch:
+            try:
+                await self._recorder.record([one])
+            except TemulaError:
+                raise
+            except Exception:
+                log.exception("delivery.unrecordable", delivery=one.delivery.id)
+                bare = msgspec.structs.replace(one.attempt, response_headers=None, response_body=None)
+                await self._recorder.record([msgspec.structs.replace(one, attempt=bare)])

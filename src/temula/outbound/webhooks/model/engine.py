@@ -21,12 +21,13 @@ BRISK = 0.05
 TROUBLED_SHARE = 4  # a quarter of the places
 SLOW = 1.0
 TOO_SLOW = 5.0
-AHEAD, FARTHEST = 0.05, 8  # what is loaded ahead: for so many seconds, and at most so often its places
+AHEAD, FARTHEST = 0.05, 16  # what is loaded ahead: for so many seconds, and at most so often its places
 BREAK_AFTER = 5
 PROBE_EVERY = 1.0
 LONGEST_BLOCK = 60.0
 BULK_RATE = 100
 REMEMBERED = 20_000
+FEWEST = 4
 
 
 class Item(Protocol):
@@ -123,6 +124,7 @@ class Engine(Generic[D]):
 
     def __init__(self, places: int) -> None:
         self.places = places
+        self._share = max(1, places // TROUBLED_SHARE)
         self.turns: dict[str, Turn[D]] = {}
         self.under_way: dict[str, str] = {}  # the endpoint of each delivery whose attempt has begun and not ended
         self._at: Counter[str] = Counter()  # how many are under way at each endpoint, whatever became of its queue
@@ -134,10 +136,6 @@ class Engine(Generic[D]):
     def is_full(self) -> bool:
         """Is every place taken, or every one of those that the troubled may have?"""
         return len(self.under_way) >= self.places or len(self._in_trouble) >= self._share
-
-    @property
-    def _share(self) -> int:
-        return max(1, self.places // TROUBLED_SHARE)
 
     def hold(self, organization_id: str, endpoint_id: str, fence: int, leased_until: float, now: float) -> None:
         """Take a queue; an endpoint that is known to be well starts with half the places that it had."""
@@ -179,8 +177,8 @@ class Engine(Generic[D]):
 
     @property
     def room(self) -> int:
-        """How many more queues it makes sense to take."""
-        return max(0, 2 * self.places - len(self.turns))
+        """How many more queues to take: at most as many as are held, so that workers who begin together share them."""
+        return max(0, min(max(FEWEST, len(self.turns)), 2 * self.places - len(self.turns)))
 
     def loaded(self, endpoint_id: str, found: Sequence[D], asked: int) -> None:
         """Put what was loaded for a queue behind what is ready."""
