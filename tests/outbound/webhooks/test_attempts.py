@@ -177,6 +177,31 @@ async def test_an_endpoint_that_hangs_does_not_stop_others(stopped: Still, hooks
         assert {one["attempts"] for one in await hanging.deliveries()} == {0}
 
 
+@pytest.mark.parametrize(("status", "outcome"), [(200, "delivered"), (500, "gone")])
+async def test_what_is_taken_back_under_way_is_logged(stopped: Still, status: int, outcome: str) -> None:
+    """An attempt that ends after its endpoint was deleted is in the log all the same, and is not tried again."""
+    came, go = asyncio.Event(), asyncio.Event()
+
+    async def wait(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.set()
+        await go.wait()
+        writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+
+    async with playing(wait) as url:
+        watched = await watching(stopped, url)
+        await watched.happen()
+        await came.wait()
+        await watched.api.delete(f"/webhooks/endpoints/{watched.endpoint['id']}")
+        go.set()
+
+        async def logged() -> list[dict[str, Any]]:
+            return (await watched.api.get(f"/webhooks/attempts?endpoint_id={watched.endpoint['id']}"))["data"]
+
+        (attempt,) = await until(logged)
+    assert (attempt["status"], attempt["outcome"], attempt["number"]) == (status, outcome, 1)
+
+
 async def taken_by_another(watched: Watched, holder: int) -> Settled:
     """A message whose queue another worker has taken; gives what that worker would say of it."""
     path = f"/webhooks/endpoints/{watched.endpoint['id']}"

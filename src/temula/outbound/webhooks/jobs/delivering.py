@@ -54,6 +54,7 @@ class Deliverer:
         self._everywhere = False  # places were short
         self._held_up = False  # until more is recorded
         self._stopping = False
+        self._missing: set[int] = set()
 
     async def serve(self, stop: asyncio.Event, *, poll: float = 1.0) -> None:
         """Deliver until `stop` is set, then let what is being sent end; no trouble of the database ends it."""
@@ -265,7 +266,11 @@ class Deliverer:
         old = [one for one, turn in self._engine.turns.items() if turn.leased_until - now < LEASE * 2 / 3]
         due = self._held(old)
         async with self._database.crossing("keeping the queues of deliveries") as uow:
-            await store.free_queues_of_the_dead(uow)
+            missing = await store.missing(uow)
+            # One whose connection was lost makes it anew at once: only who is missing a second later is dead.
+            if dead := missing & self._missing:
+                await store.free_queues_of(uow, dead)
+            self._missing = missing
             kept = {one.endpoint_id for one in await store.keep_queues(uow, due, LEASE)} if due else set()
             until = uow.now.timestamp() + LEASE
         for one in due:

@@ -135,12 +135,24 @@ async def _write(uow: UnitOfWork, decided: Sequence[tuple[Tried, datetime | None
         return set()
     kept = await store.settle(uow, settled)
     attempts = [one.attempt for one, _ in decided if one.delivery.id in kept]
+    if len(kept) < len(settled):
+        log.warning("deliveries.lost", number=len(settled) - len(kept))
+        lost = [(one, wanted) for (one, _), wanted in zip(decided, settled, strict=True) if wanted.id not in kept]
+        attempts += await _stray(uow, lost)
     if attempts:
         await store.add_attempts(uow, attempts)
         await store.count_hours(uow, counted(attempts))
-    if len(kept) < len(settled):
-        log.warning("deliveries.lost", number=len(settled) - len(kept))
     return kept
+
+
+async def _stray(uow: UnitOfWork, lost: Sequence[tuple[Tried, store.Settled]]) -> list[Attempt]:
+    """Give attempts that were made though what they were for was taken back meanwhile: they are logged all the same."""
+    stray = await store.stray(uow, [settled for _, settled in lost], [one.attempt for one, _ in lost])
+    return [
+        one.attempt if one.succeeded else _with(one, Outcome.GONE).attempt
+        for one, _ in lost
+        if one.delivery.id in stray
+    ]
 
 
 async def _count(uow: UnitOfWork, endpoint: Endpoint, tried: Sequence[Tried]) -> int:

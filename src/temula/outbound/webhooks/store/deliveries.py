@@ -1,6 +1,6 @@
 """Every SQL statement of queues and of the deliveries that wait in them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ import msgspec
 
 from temula.kernel.database import UnitOfWork
 from temula.kernel.sql import Statement, array, columns
-from temula.outbound.webhooks.model import CLOSED_TOPIC, USUAL, Held, Message, Target, Waiting
+from temula.outbound.webhooks.model import CLOSED_TOPIC, USUAL, Attempt, Held, Message, Target, Waiting
 
 ADD_DELIVERIES = Statement("""
 INSERT INTO webhook_deliveries
@@ -18,13 +18,14 @@ FROM unnest($1::text::text[], $2::text::text[], $3::text::text[], $4::text::text
         $6::text::smallint[], $7::text::text[], $8::text::text[])
      AS wanted (organization_id, id, endpoint_id, message_id, type, lane, order_key, replay_id)
 """)
-# A queue whose holder is connected no more is free at once; one whose holder stands still when its lease has run out.
-FREE_QUEUES_OF_THE_DEAD = Statement("""
-UPDATE webhook_queues SET leased_until = $1
+# Who holds queues and is not connected: dead, unless its connection is made anew in the next moment.
+MISSING = Statement("""
+SELECT DISTINCT holder FROM webhook_queues
 WHERE leased_until > $1 AND holder <> ALL (ARRAY(
     SELECT l.classid::bigint << 32 | l.objid::bigint FROM pg_locks l JOIN pg_database d ON d.oid = l.database
     WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.objsubid = 1))
 """)
+FREE_QUEUES_OF = Statement("UPDATE webhook_queues SET leased_until = $1 WHERE leased_until > $1 AND holder = ANY ($2)")
 # Whoever takes back what it held last has lost it to nobody: its outcomes still count.
 TAKE_QUEUES = Statement(f"""
 WITH free AS MATERIALIZED (
@@ -106,6 +107,15 @@ WITH settled AS MATERIALIZED (
 )
 SELECT id FROM ended UNION ALL SELECT id FROM later
 """)
+# Of what this worker sent, what nobody waits for any more: it was taken back, or its endpoint deleted, meanwhile.
+STRAY = Statement("""
+SELECT s.id FROM unnest($1::text::text[], $2::text::text[], $3::text::text[], $4::text::bigint[],
+        $5::text::timestamptz[], $6::text::text[]) AS s (organization_id, id, endpoint_id, fence, at, attempt_id)
+JOIN webhook_queues q ON q.organization_id = s.organization_id AND q.endpoint_id = s.endpoint_id AND q.fence = s.fence
+WHERE NOT EXISTS (SELECT FROM webhook_deliveries d WHERE d.organization_id = s.organization_id AND d.id = s.id)
+    AND NOT EXISTS (SELECT FROM webhook_attempts a
+        WHERE a.organization_id = s.organization_id AND a.at = s.at AND a.id = s.attempt_id)
+""")
 CLOSED = Statement("""
 SELECT organization_id, endpoint_id, fence FROM webhook_queues WHERE holder = $1 AND NOT open
 """)
@@ -147,6 +157,10 @@ class Settled(NamedTuple):
     next_at: datetime | None
 
 
+class _Holder(msgspec.Struct, frozen=True):
+    holder: int
+
+
 class Kept(msgspec.Struct, frozen=True):
     """A delivery whose outcome was taken."""
 
@@ -175,9 +189,14 @@ async def closed_queues(uow: UnitOfWork, holder: int) -> list[Held]:
     return await uow.rows(Held, CLOSED, holder)
 
 
-async def free_queues_of_the_dead(uow: UnitOfWork) -> int:
-    """End the leases of workers that are connected no more; only a crossing unit of work sees them all."""
-    return await uow.run(FREE_QUEUES_OF_THE_DEAD, uow.now)
+async def missing(uow: UnitOfWork) -> set[int]:
+    """Tell which workers hold queues and are not connected now; only a crossing unit of work sees them all."""
+    return {one.holder for one in await uow.rows(_Holder, MISSING, uow.now)}
+
+
+async def free_queues_of(uow: UnitOfWork, holders: Iterable[int]) -> int:
+    """End the leases of workers that are gone."""
+    return await uow.run(FREE_QUEUES_OF, uow.now, list(holders))
 
 
 async def take_queues(uow: UnitOfWork, holder: int, lease: float, most: int) -> list[Held]:
@@ -215,6 +234,18 @@ async def said(uow: UnitOfWork, asked: Sequence[tuple[str, str]]) -> list[Messag
 async def settle(uow: UnitOfWork, settled: Sequence[Settled]) -> set[str]:
     """Write what becomes of deliveries; give those whose outcome counts: the queue was still held."""
     return {one.id for one in await uow.rows(Kept, SETTLE, *map(array, zip(*settled, strict=True)))}
+
+
+async def stray(uow: UnitOfWork, settled: Sequence[Settled], attempts: Sequence[Attempt]) -> set[str]:
+    """Give the deliveries among these whose rows are gone though the queue is held, and whose attempts are not logged.
+
+    Both are of the same deliveries, in one order.
+    """
+    found = await uow.rows(
+        Kept, STRAY, *map(array, zip(*(one[:4] for one in settled), strict=True)),
+        array(one.at.isoformat() for one in attempts), array(one.id for one in attempts),
+    )  # fmt: skip
+    return {one.id for one in found}
 
 
 def _arrays(held: Sequence[Held]) -> tuple[list[str], list[str], list[int]]:
