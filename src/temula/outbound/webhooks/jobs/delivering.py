@@ -15,7 +15,7 @@ from temula.kernel.ids import DELIVERY_ATTEMPT, EndpointId, OrganizationId
 from temula.outbound.webhooks import store
 from temula.outbound.webhooks.jobs.recording import Line, Recorder
 from temula.outbound.webhooks.jobs.sending import Opened, Ready, Said, Transport, Tried, Trying
-from temula.outbound.webhooks.model import CLOSED_TOPIC, DEADLINE, ERASED_TOPIC, TOPIC, Held, Waiting
+from temula.outbound.webhooks.model import CLOSED_TOPIC, DEADLINE, STALE_TOPIC, TOPIC, Held, Waiting
 from temula.outbound.webhooks.model.engine import Engine, Start
 
 log = structlog.get_logger()
@@ -47,7 +47,7 @@ class Deliverer:
         self._opened: dict[str, Opened] = {}
         self._said: OrderedDict[str, Said] = OrderedDict()
         self._quiet = asyncio.Event()  # nothing is under way any more
-        self._erased = asyncio.Event()
+        self._stale = asyncio.Event()
         self._low = asyncio.Event()  # some queue has few ready
         self._passing: float | None = None  # when the next pass is
         self._touched: dict[str, None] = {}  # endpoints at which attempts have ended since the last pass
@@ -59,7 +59,7 @@ class Deliverer:
     async def serve(self, stop: asyncio.Event, *, poll: float = 1.0) -> None:
         """Deliver until `stop` is set, then let what is being sent end; no trouble of the database ends it."""
         bell = self._database.bell
-        rung, closed, self._erased = (bell.subscribe(topic) for topic in (TOPIC, CLOSED_TOPIC, ERASED_TOPIC))
+        rung, closed, self._stale = (bell.subscribe(topic) for topic in (TOPIC, CLOSED_TOPIC, STALE_TOPIC))
         all_sent, all_written = asyncio.Event(), asyncio.Event()
         recording = [asyncio.create_task(line.serve(all_sent)) for line in self._lines]
         keeping = asyncio.create_task(self._keep_all(all_written))
@@ -81,7 +81,7 @@ class Deliverer:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(DEADLINE + GRACE):
                         await self._quiet.wait()
-            bell.unsubscribe(ERASED_TOPIC, self._erased)
+            bell.unsubscribe(STALE_TOPIC, self._stale)
             all_sent.set()
             await asyncio.gather(*recording)
             all_written.set()
@@ -89,8 +89,8 @@ class Deliverer:
 
     async def _look_once(self, closed: asyncio.Event) -> bool:
         """Take queues and load what is due; tell whether there may be more at once."""
-        if self._erased.is_set():
-            self._forget_said()
+        if self._stale.is_set():
+            self._forget_loaded()
         try:
             async with self._database.crossing("claiming due deliveries") as uow:
                 if closed.is_set():
@@ -110,9 +110,9 @@ class Deliverer:
         self._pass()
         return bool(found) and bool(self._engine.wanted())
 
-    def _forget_said(self) -> None:
-        """Somebody was erased: what is remembered of messages may still name them, and is read anew."""
-        self._erased.clear()
+    def _forget_loaded(self) -> None:
+        """What is loaded of messages and deliveries may not be true any more, and is read anew."""
+        self._stale.clear()
         self._said.clear()
         for endpoint_id in self._engine.turns:
             self._engine.forget_ready(endpoint_id)

@@ -20,6 +20,7 @@ from temula.outbound.webhooks import store
 from temula.outbound.webhooks.model import (
     BULK,
     REPLAYS_TOPIC,
+    STALE_TOPIC,
     TICK,
     TOPIC,
     Chosen,
@@ -102,6 +103,8 @@ class Replayer:
         endpoint = await store.subscription(uow, part.endpoint_id, share=True)
         if part.state == PartState.REMOVING:
             more = await store.remove_some(uow, part, replay.created_at, REMOVED)
+            uow.ring(STALE_TOPIC)
+            uow.ring(TOPIC)
             after = _at(part, uow.now, TICK if more else 0.0, PartState.REMOVING if more else PartState.OVER)
         elif endpoint is None:  # with the endpoint went what waited for it
             after = _at(part, uow.now, 0.0, PartState.OVER)

@@ -10,7 +10,8 @@ from temula.outbound.webhooks.model.signing import sent_headers
 
 TOPIC = "deliveries"
 CLOSED_TOPIC = "queues-closed"
-ERASED_TOPIC = "messages-erased"
+# What workers have loaded is not true any more: a person was erased, or a replay taken back.
+STALE_TOPIC = "deliveries-stale"
 DEADLINE = 15.0
 READ_CAP, STORED_CAP = 65536, 16384
 # `GATE` may not be held up by an on-sale burst, and `BULK` holds up nobody.

@@ -116,7 +116,8 @@ class Turn(Generic[D]):
     @property
     def depth(self) -> int:
         """How many to have ready: twice its places, more if it is quick; what is urgent waits behind none for long."""
-        return self.places * max(2, min(FARTHEST, round(AHEAD / max(self.seconds, 0.001))))
+        depth = self.places * max(2, min(FARTHEST, round(AHEAD / max(self.seconds, 0.001))))
+        return depth if self.pace is None else max(1, min(depth, self.pace.rate // 4))
 
 
 class Engine(Generic[D]):

@@ -152,6 +152,7 @@ async def delete(uow: UnitOfWork, endpoint_id: str) -> None:
     if not await store.delete(uow, endpoint_id):
         raise NoSuchEndpoint(f"There is no webhook endpoint {endpoint_id}.")
     await store.drop_waiting(uow, endpoint_id)
+    await store.sleep(uow, endpoint_id)
     uow.audit("webhook_endpoint.delete", endpoint_id)
 
 

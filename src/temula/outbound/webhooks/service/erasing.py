@@ -10,7 +10,7 @@ from temula.kernel.database import Database
 from temula.kernel.erasing import Eraser
 from temula.kernel.tenancy import Actor
 from temula.outbound.webhooks import store
-from temula.outbound.webhooks.model import ERASED_TOPIC, STORED_CAP, TOPIC
+from temula.outbound.webhooks.model import STALE_TOPIC, STORED_CAP, TOPIC
 from temula.outbound.webhooks.model.archive import Manifest, message_of, rewritten
 from temula.outbound.webhooks.service.archives import Archives, bounds
 
@@ -73,7 +73,7 @@ class Erasing:
         """Let those who send forget what they remember of messages."""
         if self.erased.facts and not self._dry:
             async with self._database.crossing("a person was erased from messages") as uow:
-                uow.ring(ERASED_TOPIC)
+                uow.ring(STALE_TOPIC)
                 uow.ring(TOPIC)
 
     async def _facts(self) -> None:
