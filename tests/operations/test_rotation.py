@@ -26,6 +26,7 @@ UNSEALED = {
     "platform_gateway_configs.callback_token_hash", "idempotency_keys.fingerprint", "audit_heads.hash",
     "audit_entries.previous", "audit_entries.hash", "ticket_keys.key_id", "ticket_keys.public_key", "ticket_papers.pdf",
     "callbacks.body", "webhook_attempts.request_body", "webhook_attempts.response_body",
+    "webhook_attempts.response_headers",
 }  # fmt: skip
 
 

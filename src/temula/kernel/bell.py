@@ -74,7 +74,7 @@ class Bell:
             began = time.monotonic()
             try:
                 await self._listen()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 self._tried.set()
                 log.warning("bell.lost", error=type(error).__name__)
                 # One that lasted is made anew at once: until then the others take this process for dead.
@@ -108,7 +108,9 @@ class Bell:
                     await self._ask(connection)
                     asked = time.monotonic()
         finally:
-            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(
+                OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
+            ):
                 await connection.close(timeout=1)
 
     async def _ask(self, connection: "asyncpg.Connection") -> None:

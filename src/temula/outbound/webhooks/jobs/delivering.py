@@ -99,6 +99,9 @@ class Deliverer:
                         if one.endpoint_id in self._engine.turns:
                             self._engine.forget_ready(one.endpoint_id)
                 await self._take(uow)
+            # Apart, because what is loaded is much: a worker that stands still while PostgreSQL sends it would keep the
+            # locks on what it took, and no timeout ends that.
+            async with self._database.crossing("loading due deliveries") as uow:
                 found = await self._load(uow)
         except TemulaError as error:
             log.warning("deliveries.claim_failed", code=error.code)
