@@ -41,11 +41,10 @@ Done = Callable[[Posted | None], None]
 class Fields:
     """The names of headers whose values change with each POST; checked once."""
 
-    __slots__ = ("number", "template")
+    __slots__ = ("template",)
 
     def __init__(self, names: Sequence[str]) -> None:
         check_names(names)
-        self.number = len(names)
         self.template = "".join(f"{name}: %s\r\n" for name in names)
 
 
