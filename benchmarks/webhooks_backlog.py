@@ -27,10 +27,11 @@ LOOKS, EACH, WARM = 20, 2, 3
 FILL = Statement("""
 INSERT INTO webhook_deliveries (organization_id, id, endpoint_id, message_id, type, lane, next_at, created_at)
 SELECT e.organization_id, 'dlv_' || lpad(n::text, 26, '0'), e.id, f.id, f.type, 1,
-    now() + make_interval(secs => CASE WHEN n % 2 = 0 THEN -1 - n % 1000 ELSE 3600 + n % 86400 END), now()
+    now() + make_interval(secs => CASE WHEN n / w.endpoints % 2 = 0 THEN -1 - n % 1000 ELSE 3600 + n % 86400 END), now()
 FROM (SELECT organization_id, id, row_number() OVER (ORDER BY id) - 1 AS m FROM webhook_endpoints) AS e
 JOIN facts f ON f.organization_id = e.organization_id
-JOIN generate_series($1::bigint + 1, $2::bigint) AS n ON n % (SELECT count(*) FROM webhook_endpoints) = e.m
+CROSS JOIN (SELECT count(*) AS endpoints FROM webhook_endpoints) AS w
+JOIN generate_series($1::bigint + 1, $2::bigint) AS n ON n % w.endpoints = e.m
 """)
 
 

@@ -19,7 +19,7 @@ from benchmarks.harness import ROUNDS
 from benchmarks.receivers import Farm, farm
 from benchmarks.webhooks import Ground, Happened, Hearing, ground
 from temula.kernel.tenancy import Actor
-from temula.operations.running import log_quietly
+from temula.operations.running import log_nothing
 
 ENDPOINTS = 100
 DEAD = (0, 1, 5, 20, 50)
@@ -45,7 +45,7 @@ class Felt(NamedTuple):
 
 def main() -> None:
     """Print what the living feel with so many dead ones beside them, as medians of rounds."""
-    log_quietly()
+    log_nothing()
     with tempfile.TemporaryDirectory(prefix="temula-bench-") as folder:
         ledger = Path(folder) / "ledger"
         with farm([*[partial(Hearing, ledger)] * LIVING_PORTS, Silent]) as there:
