@@ -17,6 +17,7 @@ MAX_INTERIM: Final = 8
 
 _END: Final = b"\r\n\r\n"
 _WITHOUT_BODY: Final = frozenset({204, 304})
+_LENGTHS: Final = frozenset(map(len, ("content-length", "transfer-encoding", "keep-alive")))
 
 
 class Stopped(Exception):
@@ -88,6 +89,9 @@ class Answer:
         except (HttpParserError, HttpParserUpgrade):
             self._stop()
         else:
+            if self._complete:
+                self.ended = True
+                return True
             self._keep_within_bounds(data)
         return self.ended
 
@@ -124,9 +128,6 @@ class Answer:
             self._end("bad_response")
 
     def _keep_within_bounds(self, data: bytes) -> None:
-        if self._complete:
-            self._end(None)
-            return
         if self._in_line and not self.status:
             self._in_line = b"\n" not in data
             if self._in_line and self._received > MAX_STATUS_LINE:
@@ -165,6 +166,8 @@ class Answer:
             raise Stopped
         chunked = False
         for name, value in self.headers:
+            if len(name) not in _LENGTHS:
+                continue
             folded = name.lower()
             if folded == b"content-length":
                 self._length = int(value)

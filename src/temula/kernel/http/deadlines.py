@@ -3,38 +3,38 @@
 import asyncio
 from typing import Final
 
-from temula.kernel.http.wire import Connection
+from temula.kernel.http.wire import NEVER, Connection
 
 TICK: Final = 0.05
 
 
 class Deadlines:
-    """Ends what has not answered by its time, at most two ticks late. The timer runs only while something waits."""
+    """Ends what has not answered by its time, at most two ticks late. The timer runs only while something waits.
+
+    A connection is looked at from its first question on, until it is lost; whether it waits now says its `due`.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._slots: dict[int, set[Connection]] = {}
+        self._watched: set[Connection] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, connection: Connection, at: float) -> None:
-        """Expire the connection at this time of the loop's clock, unless it is discarded before."""
-        connection.slot = slot = int(at / TICK) + 1
-        waiting = self._slots.get(slot)
-        if waiting is None:
-            waiting = self._slots[slot] = set()
-            if self._timer is None:
-                self._timer = self._loop.call_later(TICK, self._turn)
-        waiting.add(connection)
-
-    def discard(self, connection: Connection) -> None:
-        """It has answered."""
-        waiting = self._slots.get(connection.slot)
-        if waiting is not None:
-            waiting.discard(connection)
+        """Expire the connection at this time of the loop's clock, unless its `due` is put off before."""
+        connection.due = at
+        if not connection.watched:
+            connection.watched = True
+            self._watched.add(connection)
+        if self._timer is None:
+            self._timer = self._loop.call_later(TICK, self._turn)
 
     def _turn(self) -> None:
-        now = int(self._loop.time() / TICK)
-        for slot in [slot for slot in self._slots if slot <= now]:
-            for connection in self._slots.pop(slot):
+        now, waits = self._loop.time(), False
+        for connection in list(self._watched):
+            if connection.lost:
+                self._watched.discard(connection)
+            elif connection.due <= now:
                 connection.expire()
-        self._timer = self._loop.call_later(TICK, self._turn) if self._slots else None
+            elif connection.due != NEVER:
+                waits = True
+        self._timer = self._loop.call_later(TICK, self._turn) if waits else None

@@ -10,7 +10,7 @@ from temula.kernel.http.keeping import Kept, Place
 from temula.kernel.http.model import NotSent, OutcomeUnknown, Request, Response
 from temula.kernel.http.reaching import Limits, MakeSocket, Reach
 from temula.kernel.http.resolving import Resolve, SystemResolver
-from temula.kernel.http.wire import Connection
+from temula.kernel.http.wire import NEVER, Connection
 
 _REPEATABLE: Final = frozenset({"GET", "PUT", "DELETE", "OPTIONS"})
 
@@ -80,7 +80,7 @@ async def ask(opened: Opened, connection: Connection, question: bytes, cap: int,
         connection.abort()
         raise
     finally:
-        opened.deadlines.discard(connection)
+        connection.due = NEVER
 
 
 def outcome_of(opened: Opened, connection: Connection, place: Place | None, began: float) -> Response:

@@ -13,10 +13,12 @@ from temula.kernel.http.exchanging import Opened, Target, ask, reached
 from temula.kernel.http.headers import MAX_VALUE, check_names
 from temula.kernel.http.keeping import Place
 from temula.kernel.http.model import NotSent, TransactionOpen
-from temula.kernel.http.wire import Connection
+from temula.kernel.http.wire import NEVER, Connection
 from temula.kernel.waiting import open_unit
 
 log = structlog.get_logger()
+
+_PRINTABLE = bytes(range(0x20, 0x7F))  # to be deleted from what is looked at: half the time of `isprintable`
 
 
 class Posted(NamedTuple):
@@ -68,11 +70,11 @@ class Poster:
             raise TransactionOpen(f"end the unit of work ({unit}) before sending: prepare, send, record")
         opened = self.opened
         joined = "".join(values)
-        if not (joined.isascii() and joined.isprintable() and len(joined) <= MAX_VALUE):
+        if not joined.isascii() or len(joined) > MAX_VALUE or joined.encode().translate(None, _PRINTABLE):
             opened.loop.call_soon(done, failed("request_invalid"))
             return
         head = f"{self.start}{fields.template % values}Content-Length: {len(body)}\r\n\r\n"
-        sent = _Sent(self, head.encode("ascii") + body, done)
+        sent = _Sent(self, head.encode() + body, done)
         connection = opened.kept.take(self.place)
         if connection is None:
             sent.go_afresh()
@@ -107,10 +109,10 @@ class _Sent:
         task.add_done_callback(opened.tasks.discard)
 
     def _answered(self) -> None:
-        connection, opened = cast("Connection", self.connection), self.poster.opened
-        opened.deadlines.discard(connection)
+        connection = cast("Connection", self.connection)
+        connection.due = NEVER
         answer = connection.answer
-        if answer.code == "connection_closed" and answer.silent and opened.loop.time() < self._until:
+        if answer.code == "connection_closed" and answer.silent and self.poster.opened.loop.time() < self._until:
             self.go_afresh()
         else:
             self._conclude(connection)

@@ -1,6 +1,7 @@
 """One connection to a customer's receiver: a question in one write, and the answer to it alone."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -8,12 +9,13 @@ from temula.kernel.http.answer import Answer
 from temula.kernel.http.model import Response, UnknownCode
 
 KEEP_ALIVE_SECONDS: Final = 30.0
+NEVER: Final = math.inf
 
 
 class Connection(asyncio.Protocol):
     """Dialled to a checked `address`. At most one question is open; whatever comes unasked closes it."""
 
-    __slots__ = ("_done", "_loop", "_transport", "address", "answer", "began", "lost", "slot", "until")
+    __slots__ = ("_done", "_loop", "_transport", "address", "answer", "due", "lost", "until", "watched")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, address: str) -> None:
         self._loop = loop
@@ -22,7 +24,8 @@ class Connection(asyncio.Protocol):
         self.address = address
         self.answer = Answer()
         self.lost = False
-        self.slot = 0
+        self.due = NEVER  # when the question that is open must have been answered
+        self.watched = False
         self.until = 0.0
 
     def ask(self, request: bytes, cap: int, done: Callable[[], None]) -> None:
@@ -83,10 +86,12 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        if self._done is None:
+        done = self._done
+        if done is None:
             self.abort()  # nobody asked: it would be taken for the answer to the next question
         elif self.answer.feed(data):
-            self._wake()
+            self._done = None
+            done()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.lost = True
