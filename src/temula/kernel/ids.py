@@ -19,6 +19,7 @@ _TO_PYTHON = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")  # the
 _SUFFIX = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
 _PREFIX = re.compile(r"[a-z]([a-z_]{0,61}[a-z])?")
 _BYTE_TO_DIGIT = (_ALPHABET * 8).encode()  # 256 is a multiple of 32, so each digit is equally likely
+_VERSION = 7 << 16 | 0b1000  # and the variant, twelve bits of counter between them and two random bits behind
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -41,19 +42,21 @@ class _Ticks:
         self._started = -1
         self._last = -1
 
-    def next(self, millisecond: int, seed: int) -> int:
+    def take(self, millisecond: int, number: int, seed: int) -> int:
+        """Give the first of so many that follow each other."""
         if self._started <= millisecond <= self._last >> 12:
-            self._last += 1
+            first = self._last + 1
         else:
             self._started = millisecond
-            self._last = millisecond << 12 | seed
-        return self._last
+            first = millisecond << 12 | seed
+        self._last = first + number - 1
+        return first
 
 
 _ticks = _Ticks()  # one a process: order within a millisecond is a promise of the process, not of an object
 
 
-def _uuid7s(at: datetime, number: int) -> list[str]:
+def _uuid7s(at: datetime, number: int, before: str = "") -> list[str]:
     """48 bits of time, version 7, 12 bits of counter, variant 0b10, 62 random bits, straight into base32.
 
     The bits fall on the characters so that no 128-bit number is needed: 10 characters hold the time, 4 the version,
@@ -62,16 +65,22 @@ def _uuid7s(at: datetime, number: int) -> list[str]:
     millisecond = (at - _EPOCH) // _MILLISECOND
     if millisecond < 0:
         raise ValueError(f"an id cannot carry the time {at.isoformat()}: it counts from 1970")
-    noise = os.urandom(14 * number)
+    if not number:
+        return []
+    noise = os.urandom(13 * number + 2)
     digits = noise.translate(_BYTE_TO_DIGIT).decode()
-    made, p, time, written = [], _PAIRS, -1, ""
-    for n in range(0, 14 * number, 14):
-        tick = _ticks.next(millisecond, (noise[n + 12] & 7) << 8 | noise[n + 13])
-        if tick >> 12 != time:
-            time = tick >> 12
-            written = "".join([p[time >> shift & 1023] for shift in (40, 30, 20, 10, 0)])
-        middle = 7 << 16 | (tick & 0xFFF) << 4 | 0b1000 | noise[n + 12] >> 6
-        made.append(f"{written}{p[middle >> 10]}{p[middle & 1023]}{digits[n : n + 12]}")
+    first = _ticks.take(millisecond, number, (noise[-1] & 7) << 8 | noise[-2])
+    made: list[str] = []
+    while number > len(made):
+        tick, p, done = first + len(made), _PAIRS, len(made)
+        time = before + "".join([p[tick >> shift & 1023] for shift in (52, 42, 32, 22, 12)])
+        so_many = min(number - done, 4096 - (tick & 4095))  # of one millisecond
+        start = _VERSION + ((tick & 4095) << 4)
+        counts, randoms = range(start, start + 16 * so_many, 16), noise[12 * number + done :]
+        made += [
+            f"{time}{p[(middle := count | random >> 6) >> 10]}{p[middle & 1023]}{digits[n : n + 12]}"
+            for count, random, n in zip(counts, randoms, range(12 * done, 12 * number, 12), strict=False)
+        ]
     return made
 
 
@@ -96,12 +105,11 @@ class Kind(Generic[T]):
             raise ValueError(f"{self.prefix!r} is not a TypeID prefix: lower-case letters, underscores inside")
 
     def new(self, at: datetime) -> T:
-        return cast("T", f"{self.prefix}_{_uuid7s(at, 1)[0]}")
+        return cast("T", _uuid7s(at, 1, f"{self.prefix}_")[0])
 
     def many(self, at: datetime, number: int) -> list[T]:
         """Make ids in one go, each later than the one before it."""
-        prefix = self.prefix
-        return cast("list[T]", [f"{prefix}_{suffix}" for suffix in _uuid7s(at, number)])
+        return cast("list[T]", _uuid7s(at, number, f"{self.prefix}_"))
 
     def of(self, uuid: UUID) -> T:
         return cast("T", f"{self.prefix}_{_encode(uuid.int)}")

@@ -17,7 +17,6 @@ MAX_INTERIM: Final = 8
 
 _END: Final = b"\r\n\r\n"
 _WITHOUT_BODY: Final = frozenset({204, 304})
-_LENGTHS: Final = frozenset(map(len, ("content-length", "transfer-encoding", "keep-alive")))
 
 
 class Stopped(Exception):
@@ -146,8 +145,8 @@ class Answer:
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.status:  # trailers are counted and not kept
             self.headers.append((name, value))
-        self._lines += 1
-        if self._lines > MAX_HEADER_LINES:
+        self._lines = lines = self._lines + 1
+        if lines > MAX_HEADER_LINES:
             self._too_much = True
             raise Stopped
 
@@ -164,34 +163,28 @@ class Answer:
         if self._head > MAX_OVERHEAD:
             self._too_much = True
             raise Stopped
-        chunked = False
-        for name, value in self.headers:
-            if len(name) not in _LENGTHS:
-                continue
-            folded = name.lower()
-            if folded == b"content-length":
-                self._length = int(value)
-            elif folded == b"transfer-encoding":
-                chunked = True
-            elif folded == b"keep-alive":
-                self.keep_alive = value
+        said = {name.lower(): value for name, value in self.headers}
         if status in _WITHOUT_BODY:
             self._length = 0
-        self._until_close = self._length < 0 and not chunked
+        elif b"content-length" in said:  # there is one: the parser takes no second
+            self._length = int(said[b"content-length"])
+        else:
+            self._until_close = b"transfer-encoding" not in said
+        if b"keep-alive" in said:
+            self.keep_alive = said[b"keep-alive"]
         self.status = status
 
     def on_body(self, piece: bytes) -> None:
-        room = self._cap - self._body_bytes
-        self._body_bytes += len(piece)
-        if self._body_bytes > self._cap:
-            piece = piece[:room]
+        before, cap = self._body_bytes, self._cap
+        self._body_bytes = before + len(piece)
+        kept = piece if before + len(piece) <= cap else piece[: cap - before]
         if not self._body:
-            self._body = piece
+            self._body = kept
         elif isinstance(self._body, bytearray):
-            self._body += piece
+            self._body += kept
         else:
-            self._body = bytearray(self._body + piece)
-        if self._body_bytes > self._cap:
+            self._body = bytearray(self._body + kept)
+        if before + len(piece) > cap:
             raise Stopped
 
     def on_message_complete(self) -> None:

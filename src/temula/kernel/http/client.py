@@ -17,7 +17,7 @@ import structlog
 from temula.kernel.addresses import DEFAULT_PORTS, AddressPolicy, AddressRefused, CheckedUrl, check_url
 from temula.kernel.http.exchanging import Opened, Target, exchange
 from temula.kernel.http.headers import HeaderRefused, header_lines
-from temula.kernel.http.keeping import MAX_IDLE, Place
+from temula.kernel.http.keeping import MAX_IDLE
 from temula.kernel.http.model import HttpError, NotSent, Request, Response, TransactionOpen, redact
 from temula.kernel.http.posting import Poster
 from temula.kernel.http.reaching import Limits, MakeSocket, plain_socket, trusted_tls, verifying
@@ -107,7 +107,7 @@ class Http:
             target = self._target(request, policy)
             key = target.origin if policy is None else reuse
             question = self._written(request, target, keep=key is not None)
-            place = None if key is None else Place(key, target.origin, policy)
+            place = None if key is None else opened.kept.place(key, target.origin, policy)
             outcome = await exchange(opened, request, question, target, place, began)
         except HttpError as error:
             outcome = error

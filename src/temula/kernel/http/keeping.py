@@ -1,8 +1,11 @@
 """Connections that lie idle until their endpoint is asked again."""
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
+from heapq import nsmallest
+from operator import itemgetter
 from typing import Final
+from weakref import WeakValueDictionary
 
 from temula.kernel.addresses import AddressPolicy
 from temula.kernel.http.wire import Connection
@@ -12,18 +15,19 @@ SWEEP: Final = 1.0
 
 
 class Place:
-    """What a connection may be used for: one key, one origin, one policy that its address passed."""
+    """What a connection may be used for: one key, one origin, one policy that its address passed.
 
-    __slots__ = ("key", "origin", "policy")
+    `idle` are the connections that are kept for it, the one that was used last at the end.
+    """
+
+    __slots__ = ("__weakref__", "idle", "key", "origin", "over", "policy")
 
     def __init__(self, key: Hashable, origin: tuple[str, str, int], policy: AddressPolicy | None) -> None:
         self.key = key
         self.origin = origin
         self.policy = policy
-
-    def same(self, other: "Place") -> bool:
-        """Whether a connection of the other may be used here."""
-        return self.policy is other.policy and self.origin == other.origin
+        self.idle: list[Connection] = []
+        self.over = False  # the key is used for another origin or policy now
 
 
 class Kept:
@@ -33,38 +37,49 @@ class Kept:
         self._loop = loop
         self._most = most
         self._closed = False
-        self._idle: dict[Connection, Place] = {}
-        self._by_key: dict[Hashable, list[Connection]] = {}
+        self._number = 0
+        self._places: WeakValueDictionary[Hashable, Place] = WeakValueDictionary()  # as long as somebody uses them
+        self._filled: set[Place] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        return len(self._idle)
+        return self._number
+
+    def place(self, key: Hashable, origin: tuple[str, str, int], policy: AddressPolicy | None) -> Place:
+        """Give the place of a key; what was dialled under it for another origin or policy is closed."""
+        known = self._places.get(key)
+        if known is not None:
+            if known.policy is policy and known.origin == origin:
+                return known
+            known.over = True
+            self._drop(known.idle, of=known)
+        made = self._places[key] = Place(key, origin, policy)
+        return made
 
     def take(self, place: Place) -> Connection | None:
-        """The one that was used last; those that were dialled for another origin or policy are closed."""
-        waiting = self._by_key.get(place.key)
-        while waiting:
-            connection = waiting.pop()
-            was = self._idle.pop(connection)
-            if not waiting:
-                del self._by_key[place.key]
+        """Give the one that was used last."""
+        idle = place.idle
+        while idle:
+            connection = idle.pop()
+            self._number -= 1
             if connection.lost:
                 continue
-            if was.same(place) and connection.until > self._loop.time():
+            if connection.until > self._loop.time():
                 return connection
             connection.abort()
         return None
 
     def put(self, connection: Connection, place: Place) -> None:
         """Keep it for the next request to the same place."""
-        if self._closed:
+        if self._closed or place.over:
             connection.abort()
             return
         connection.until = self._loop.time() + connection.kept_for()
-        self._idle[connection] = place
-        self._by_key.setdefault(place.key, []).append(connection)
-        if len(self._idle) > self._most:
-            self._drop(next(iter(self._idle)))
+        place.idle.append(connection)
+        self._filled.add(place)
+        self._number += 1
+        if self._number > self._most:
+            self._make_room()
         if self._timer is None:
             self._timer = self._loop.call_later(SWEEP, self._sweep)
 
@@ -74,19 +89,27 @@ class Kept:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for connection in list(self._idle):
-            self._drop(connection)
+        for place in self._filled:
+            self._drop(place.idle, of=place)
+        self._filled.clear()
 
-    def _drop(self, connection: Connection) -> None:
-        place = self._idle.pop(connection)
-        waiting = self._by_key[place.key]
-        waiting.remove(connection)
-        if not waiting:
-            del self._by_key[place.key]
-        connection.abort()
+    def _drop(self, connections: Iterable[Connection], *, of: Place) -> None:
+        gone = set(connections)
+        of.idle[:] = [one for one in of.idle if one not in gone]
+        self._number -= len(gone)
+        for connection in gone:
+            connection.abort()
+
+    def _make_room(self) -> None:
+        """Close those that have waited longest: some more than has to be, so that it is not done each time."""
+        waiting = [(one.until, n, one, place) for n, place in enumerate(self._filled) for one in place.idle]
+        for _, _, connection, place in nsmallest(1 + self._most // 16, waiting, key=itemgetter(0, 1)):
+            self._drop((connection,), of=place)
 
     def _sweep(self) -> None:
         now = self._loop.time()
-        for connection in [one for one in self._idle if one.lost or one.until <= now]:
-            self._drop(connection)
-        self._timer = self._loop.call_later(SWEEP, self._sweep) if self._idle else None
+        for place in list(self._filled):
+            self._drop([one for one in place.idle if one.lost or one.until <= now], of=place)
+            if not place.idle:
+                self._filled.discard(place)
+        self._timer = self._loop.call_later(SWEEP, self._sweep) if self._number else None

@@ -11,7 +11,6 @@ import structlog
 
 from temula.kernel.http.exchanging import Opened, Target, ask, reached
 from temula.kernel.http.headers import MAX_VALUE, check_names
-from temula.kernel.http.keeping import Place
 from temula.kernel.http.model import NotSent, TransactionOpen
 from temula.kernel.http.wire import NEVER, Connection
 from temula.kernel.waiting import open_unit
@@ -58,7 +57,7 @@ class Poster:
     def __init__(self, opened: Opened, target: Target, start: str, reuse: str, *, deadline: float, cap: int) -> None:
         self.opened = opened
         self.target = target
-        self.place = Place(reuse, target.origin, target.policy)
+        self.place = opened.kept.place(reuse, target.origin, target.policy)
         self.start = start
         self.deadline = deadline
         self.cap = cap

@@ -154,11 +154,12 @@ class Deliverer:
 
     async def _learn(self, uow: UnitOfWork, found: Sequence[Waiting]) -> None:
         """Know the endpoints and messages of what is found."""
-        changed = {
+        versions = {one.endpoint_id: one for one in found}
+        changed = [
             (one.organization_id, one.endpoint_id)
-            for one in found
+            for one in versions.values()
             if (known := self._opened.get(one.endpoint_id)) is None or known.target.version != one.version
-        }
+        ]
         now = self._clock.monotonic()
         for target in await store.targets(uow, sorted(changed)) if changed else ():
             try:
@@ -169,20 +170,22 @@ class Deliverer:
                 log.exception("delivery.failed", endpoint=target.id)
                 self._opened.pop(target.id, None)
                 self._engine.drop(target.id)
-        for endpoint_id in {one.endpoint_id for one in found}:
+        for endpoint_id in versions:
             turn = self._engine.turns.get(endpoint_id)
             if turn is not None and turn.version != (target := self._opened[endpoint_id].target).version:
                 turn.version = target.version
                 self._engine.limit(
                     endpoint_id, cap=target.max_concurrency, rate=target.rate_limit, failures=target.failures, now=now
                 )
-        unknown = {(one.organization_id, one.message_id) for one in found if one.message_id not in self._said}
-        if unknown:
-            for message in await store.said(uow, sorted(unknown)):
-                self._said[message.id] = Said(message)
+        said, unknown = self._said, {}
         for one in found:
-            if one.message_id in self._said:
-                self._said.move_to_end(one.message_id)
+            if one.message_id in said:
+                said.move_to_end(one.message_id)
+            else:
+                unknown[one.message_id] = one.organization_id
+        if unknown:
+            for message in await store.said(uow, sorted(zip(unknown.values(), unknown, strict=True))):
+                said[message.id] = Said(message)
 
     def _pass_soon(self, seconds: float = 0.0) -> None:
         loop, at = asyncio.get_running_loop(), self._clock.monotonic() + seconds
@@ -227,16 +230,19 @@ class Deliverer:
 
     def _ended(self, ready: Ready, tried: Tried | None) -> None:
         engine, now, endpoint_id = self._engine, self._clock.monotonic(), ready.delivery.endpoint_id
-        self._everywhere |= engine.is_full
+        if engine.is_full:
+            self._everywhere = True
         self._touched[endpoint_id] = None
         if tried is None:
             engine.ended(ready, succeeded=False, seconds=0.0, asked=None, now=now)
         else:
-            engine.ended(ready, succeeded=tried.succeeded, seconds=tried.seconds, asked=tried.asked, now=now)
+            asked = None if tried.succeeded else tried.asked
+            engine.ended(ready, succeeded=tried.succeeded, seconds=tried.seconds, asked=asked, now=now)
             self._lines[hash(endpoint_id) % LINES].add(tried)
         if not engine.under_way:
             self._quiet.set()
-        self._pass_soon()
+        if self._passing is None or now < self._passing:
+            self._pass_soon()
 
     def _recorded(self, batch: Sequence[Tried]) -> None:
         for one in batch:

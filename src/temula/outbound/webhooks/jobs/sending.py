@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Callable
 from datetime import datetime
+from operator import itemgetter
 from typing import Protocol
 
 import msgspec
@@ -29,6 +30,7 @@ from temula.outbound.webhooks.model import (
     Target,
     Waiting,
     customer_headers,
+    envelope,
     reshapes,
     retry_after_of,
     secret_context,
@@ -38,6 +40,7 @@ from temula.outbound.webhooks.model import (
 log = structlog.get_logger()
 OVERLOADED = frozenset({429, 502, 503, 504})
 SHORTEST_SIGNATURE = 44  # base64 of a SHA-256
+_VALUE = itemgetter(1)
 _FIELDS = {names: Fields(names) for names in (SIGNED, SIGNED_BY_TWO)}
 
 
@@ -92,20 +95,14 @@ class Said:
 
     def __init__(self, message: Message) -> None:
         self.message = message
-        self.body = self.body_for(_WHOLE)
+        self.body = envelope(
+            message.id, message.type, message.occurred_at, message.organization_id, message.team_id, message.data
+        )
 
-    def body_for(self, target: "Target | _Whole") -> bytes:
-        """Give the bytes for an endpoint."""
+    def body_for(self, target: Target) -> bytes:
+        """Give the bytes for an endpoint that reshapes it."""
         m = self.message
         return shaped(target, m.id, m.type, m.occurred_at, m.organization_id, m.team_id, m.data)
-
-
-class _Whole(msgspec.Struct, frozen=True):
-    payload: str = "fat"
-    mask: tuple[str, ...] = ()
-
-
-_WHOLE = _Whole()
 
 
 class Ready:
@@ -179,7 +176,7 @@ class Trying:
             if opened.own_values or _may_tell(posted):
                 stored_headers, stored_body = _scrubbed(posted, (*values[2:], *opened.own_values))
             else:
-                stored_headers = b"\r\n".join([name + b": " + value for name, value in posted.headers])
+                stored_headers = b"\r\n".join(map(b": ".join, posted.headers))
                 stored_body = posted.body[:STORED_CAP]
         succeeded = 200 <= posted.status < 300
         attempt = Attempt(
@@ -202,7 +199,8 @@ def _header(posted: Posted, wanted: bytes) -> str | None:
 
 def _may_tell(posted: Posted) -> bool:
     """Whether there is room for one of our signatures in an answer."""
-    return max(len(posted.body), *[len(value) for _, value in posted.headers], 0) >= SHORTEST_SIGNATURE
+    longest = max(map(len, map(_VALUE, posted.headers)), default=0)
+    return longest >= SHORTEST_SIGNATURE or len(posted.body) >= SHORTEST_SIGNATURE
 
 
 def _scrubbed(posted: Posted, secrets: tuple[str, ...]) -> tuple[bytes, bytes]:

@@ -183,13 +183,15 @@ class Engine(Generic[D]):
 
     def loaded(self, endpoint_id: str, found: Sequence[D], asked: int) -> None:
         """Put what was loaded for a queue behind what is ready."""
-        turn = self.turns[endpoint_id]
+        turn, under_way = self.turns[endpoint_id], self.under_way
+        held, ready = turn.held, turn.ready
         turn.more = len(found) >= asked
+        before = len(held)
         for delivery in found:
-            if delivery.id not in turn.held and delivery.id not in self.under_way:
-                turn.held.add(delivery.id)
-                turn.ready[delivery.lane].append(delivery)
-                turn.waiting += 1
+            if delivery.id not in held and delivery.id not in under_way:
+                held.add(delivery.id)
+                ready[delivery.lane].append(delivery)
+        turn.waiting += len(held) - before
         if turn.waiting:
             self._ready[endpoint_id] = None
 
@@ -218,17 +220,18 @@ class Engine(Generic[D]):
             turn = self.turns.get(endpoint_id)
             if turn is None or turn.leased_until < safe_until:
                 continue
+            if self._at[endpoint_id] >= turn.places or now < turn.blocked_until:
+                continue
+            troubled = turn.troubled
+            if troubled and len(self._in_trouble) >= self._share:
+                continue
             delivery = self._next(endpoint_id, turn, now)
             if delivery is not None:
-                self._begin(endpoint_id, turn, delivery, now)
+                self._begin(endpoint_id, turn, delivery, now, troubled=troubled)
                 rotating.append(endpoint_id)
                 yield Start(endpoint_id, delivery)
 
     def _next(self, endpoint_id: str, turn: Turn[D], now: float) -> D | None:
-        if self._at[endpoint_id] >= turn.places or now < turn.blocked_until:
-            return None
-        if turn.troubled and len(self._in_trouble) >= self._share:
-            return None
         if turn.pace is not None and turn.pace.ready_at(now) > now:
             return None
         for lane in turn.ready:
@@ -239,10 +242,10 @@ class Engine(Generic[D]):
                 return lane.popleft()
         return None
 
-    def _begin(self, endpoint_id: str, turn: Turn[D], delivery: D, now: float) -> None:
+    def _begin(self, endpoint_id: str, turn: Turn[D], delivery: D, now: float, *, troubled: bool) -> None:
         self._at[endpoint_id] += 1
         self.under_way[delivery.id] = endpoint_id
-        if turn.troubled:
+        if troubled:
             self._in_trouble.add(delivery.id)
         if turn.pace is not None:
             turn.pace.take(now)
@@ -255,8 +258,8 @@ class Engine(Generic[D]):
         """An attempt ended: its place is free. `asked` is a `Retry-After` of a receiver that says it is overloaded."""
         endpoint_id = self.under_way.pop(delivery.id)
         self._in_trouble.discard(delivery.id)
-        self._at[endpoint_id] -= 1
-        if not self._at[endpoint_id]:
+        left = self._at[endpoint_id] = self._at[endpoint_id] - 1
+        if not left:
             del self._at[endpoint_id]
         turn = self.turns.get(endpoint_id)
         if turn is None or delivery.id not in turn.held:

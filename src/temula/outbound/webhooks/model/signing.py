@@ -22,11 +22,10 @@ class Keyed:
         self._inner = hashlib.sha256(padded.translate(_INNER))
         self._outer = hashlib.sha256(padded.translate(_OUTER))
 
-    def sign(self, first: bytes, rest: bytes = b"") -> bytes:
-        """Sign two pieces of bytes as one."""
+    def sign(self, signed: bytes) -> bytes:
+        """Give the 32 bytes of the signature."""
         inner = self._inner.copy()
-        inner.update(first)
-        inner.update(rest)
+        inner.update(signed)
         outer = self._outer.copy()
         outer.update(inner.digest())
         return outer.digest()
@@ -41,20 +40,26 @@ ALWAYS = {"Content-Type": "application/json", "User-Agent": AGENT}
 class Signer:
     """Signs under the secrets in use; the first is the present one, a second is on its way out."""
 
-    __slots__ = ("_plain", "_standard", "names")
+    __slots__ = ("_keys", "names")
 
     def __init__(self, secrets_in_use: Sequence[str]) -> None:
-        self._plain = [Keyed(secret.encode()) for secret in secrets_in_use]
-        self._standard = [Keyed(base64.b64decode(secret.removeprefix("whsec_"))) for secret in secrets_in_use]
+        self._keys = [
+            (Keyed(base64.b64decode(secret.removeprefix("whsec_"))), Keyed(secret.encode()))
+            for secret in secrets_in_use
+        ]
         self.names = SIGNED if len(secrets_in_use) == 1 else SIGNED_BY_TWO
 
     def values(self, message_id: str, body: bytes, at: datetime) -> tuple[str, ...]:
         """Give the values of the headers of an attempt that begins now, in the order of `names`."""
         stamp = str(int(at.timestamp()))
-        prefix = f"{message_id}.{stamp}.".encode()
-        standard = ["v1," + b2a_base64(key.sign(prefix, body), newline=False).decode() for key in self._standard]
-        plain = [key.sign(body).hex() for key in self._plain]
-        return (message_id, stamp, " ".join(standard), *plain)
+        signed = f"{message_id}.{stamp}.".encode() + body
+        standard, plain = self._keys[0]
+        first = "v1," + b2a_base64(standard.sign(signed), newline=False).decode()
+        if len(self._keys) == 1:
+            return (message_id, stamp, first, plain.sign(body).hex())
+        older, older_plain = self._keys[1]
+        second = "v1," + b2a_base64(older.sign(signed), newline=False).decode()
+        return (message_id, stamp, f"{first} {second}", plain.sign(body).hex(), older_plain.sign(body).hex())
 
 
 def plain_signature(secret: str, body: bytes) -> str:
