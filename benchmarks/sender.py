@@ -8,7 +8,7 @@ neither are log lines: only warnings are written.
 import asyncio
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import NamedTuple, cast
 
@@ -35,7 +35,7 @@ HEADERS = {
 POLICY = AddressPolicy(allow_loopback=True)
 
 Post = Callable[[int], Awaitable[object]]
-Client = Callable[[Farm, AsyncExitStack], Awaitable[Post]]
+Client = Callable[[Farm, AsyncExitStack, Sequence[bytes]], Awaitable[Post]]
 
 
 class Cost(NamedTuple):
@@ -45,33 +45,35 @@ class Cost(NamedTuple):
     rate: float
 
 
-async def our_client(there: Farm, stack: AsyncExitStack) -> Post:
+async def our_client(there: Farm, stack: AsyncExitStack, bodies: Sequence[bytes]) -> Post:
     """The one door out, with everything on."""
     http = await stack.enter_async_context(Http(tls=there.tls))
     urls = [there.url(number) for number in range(len(there.ports))]
 
     async def post(number: int) -> None:
         at = number % len(urls)
-        answer = await http.send(Request("POST", urls[at], HEADERS, BODY, 15.0), policy=POLICY, reuse=at)
+        request = Request("POST", urls[at], HEADERS, bodies[number % len(bodies)], 15.0)
+        answer = await http.send(request, policy=POLICY, reuse=at)
         assert answer.status == 200
 
     return post
 
 
-async def bare_aiohttp(there: Farm, stack: AsyncExitStack) -> Post:
+async def bare_aiohttp(there: Farm, stack: AsyncExitStack, bodies: Sequence[bytes]) -> Post:
     """The usual client as it comes."""
     connector = aiohttp.TCPConnector(limit=0, ssl=there.tls or True)
     session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
 
     async def post(number: int) -> None:
-        async with session.post(there.url(number), data=BODY, headers=HEADERS) as answer:
+        body = bodies[number % len(bodies)]
+        async with session.post(there.url(number), data=body, headers=HEADERS) as answer:
             await answer.read()
             assert answer.status == 200
 
     return post
 
 
-async def bare_httptools(there: Farm, stack: AsyncExitStack) -> Post:
+async def bare_httptools(there: Farm, stack: AsyncExitStack, bodies: Sequence[bytes]) -> Post:
     """A socket and a parser: no deadline, no bound, no check; the least that Python can do."""
     loop = asyncio.get_running_loop()
     idle: dict[int, list[_Bare]] = {port: [] for port in there.ports}
@@ -85,8 +87,9 @@ async def bare_httptools(there: Farm, stack: AsyncExitStack) -> Post:
             host = "127.0.0.1" if there.tls else None
             _, bare = await loop.create_connection(_Bare, "127.0.0.1", port, ssl=there.tls, server_hostname=host)
             stack.callback(bare.transport.abort)
-        start = f"POST /hooks/temula HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{head}Content-Length: {len(BODY)}\r\n\r\n"
-        assert await bare.post(start.encode() + BODY, loop) == 200
+        body = bodies[number % len(bodies)]
+        start = f"POST /hooks/temula HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{head}Content-Length: {len(body)}\r\n\r\n"
+        assert await bare.post(start.encode() + body, loop) == 200
         idle[port].append(bare)
 
     return post
@@ -135,7 +138,7 @@ async def _measure(there: Farm) -> dict[str, Cost]:
     for _ in range(ROUNDS):
         for name, client in CLIENTS.items():
             async with AsyncExitStack() as stack:
-                post = await client(there, stack)
+                post = await client(there, stack, [BODY])
                 await _posted(post, AT_ONCE * 5)  # connections are made, and everything is warm
                 rounds[name].append(await _posted(post, POSTS))
     return {name: Cost(*map(statistics.median, zip(*costs, strict=True))) for name, costs in rounds.items()}

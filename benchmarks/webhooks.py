@@ -2,7 +2,7 @@
 
 Facts are there when the clock starts; one worker fans them out, signs, sends and records, until nothing waits.
 PostgreSQL is durable and on this machine, as is the receiver, in a process of its own. Beside it, in the same rounds: a
-bare aiohttp loop and a bare httptools loop that post bodies of the same size to the same receiver, without a database.
+bare aiohttp loop and a bare httptools loop that post the same bodies to the same receiver, without a database.
 """
 
 import asyncio
@@ -38,17 +38,19 @@ from temula.operations.embedded import EmbeddedPostgres
 from temula.operations.running import collect_rarely, log_quietly
 from temula.operations.wiring import MOST_IDLE
 from temula.outbound.webhooks.jobs import Deliverer, fan_out
-from temula.outbound.webhooks.model import new_secret, secret_context
+from temula.outbound.webhooks.model import Message, envelope, new_secret, secret_context
 
 ORGANIZATIONS = 10
 MESSAGES = 50_000
-POSTS = 10_000
 STEADY, STEADY_RATE = 2000, 200.0
 TOLD = re.compile(rb'"told_at":([0-9.]+)')
 POLICY = AddressPolicy(allow_loopback=True)
 ADD_ENDPOINT = Statement("""
 INSERT INTO webhook_endpoints (organization_id, id, url, description, state, types, event_ids, secret, created_at,
     updated_at) VALUES ($1, $2, $3, '', 'enabled', '{*}', '{}', $4, $5, $5)
+""")
+SAID = Statement("""
+SELECT id, organization_id, type, team_id, event_id, occurred_at, data FROM facts ORDER BY transaction, position
 """)
 
 
@@ -130,6 +132,12 @@ class Ground:
             stop.set()
             await asyncio.gather(*loops)
 
+    async def bodies(self) -> list[bytes]:
+        """What has been said until now, as it is sent."""
+        async with self.database.crossing("a benchmark reads what was said") as uow:
+            said = await uow.rows(Message, SAID)
+        return [envelope(one.id, one.type, one.occurred_at, one.organization_id, one.team_id, one.data) for one in said]
+
     async def delivered(self) -> int:
         """How many attempts are in the log."""
         return int(await self.owner.fetchval("SELECT coalesce(sum(delivered), 0) FROM webhook_hours"))
@@ -192,15 +200,16 @@ def main() -> None:
 async def _round(there: Farm) -> Round:
     async with ground(there) as g:
         one = await _sustained(g, there, 1)
+        bodies = await g.bodies()
         five = await _sustained(g, there, 5)
-    return Round(one, five, await _bare(bare_aiohttp, there), await _bare(bare_httptools, there))
+    return Round(one, five, await _bare(bare_aiohttp, there, bodies), await _bare(bare_httptools, there, bodies))
 
 
-async def _bare(client: Client, there: Farm) -> float:
+async def _bare(client: Client, there: Farm, bodies: list[bytes]) -> float:
     """POSTs a second of a client that does nothing else."""
     async with AsyncExitStack() as stack:
-        post = await client(there, stack)
-        numbers = iter(range(POSTS))
+        post = await client(there, stack, bodies)
+        numbers = iter(range(len(bodies)))
 
         async def some() -> None:
             for n in numbers:
@@ -208,7 +217,7 @@ async def _bare(client: Client, there: Farm) -> float:
 
         began = time.perf_counter()
         await asyncio.gather(*(some() for _ in range(AT_ONCE)))
-        return POSTS / (time.perf_counter() - began)
+        return len(bodies) / (time.perf_counter() - began)
 
 
 async def _sustained(g: Ground, there: Farm, fan: int) -> float:
