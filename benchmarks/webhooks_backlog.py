@@ -1,7 +1,8 @@
 """What it costs to find work as the queue grows: ten thousand, a million, ten million waiting deliveries.
 
 Deliveries wait for a hundred endpoints, half of them due. Each look is what a worker does: take queues, load what is
-due of those it holds, with their messages; what was loaded is settled, so that the next look finds the next.
+due of those it holds, with their messages; what was loaded is settled, so that the next look finds the next. Then a
+whole worker delivers some of it, with everything on, while the rest waits.
 `TEMULA_BACKLOG=10000,1000000` chooses other sizes.
 """
 
@@ -24,6 +25,7 @@ from temula.outbound.webhooks.model import Held, Waiting
 SIZES = [int(one) for one in os.environ.get("TEMULA_BACKLOG", "10000,1000000,10000000").split(",")]
 ENDPOINTS = 100
 LOOKS, EACH, WARM = 20, 2, 3
+WARM_UP, DELIVERED = 2000, 10_000
 FILL = Statement("""
 INSERT INTO webhook_deliveries (organization_id, id, endpoint_id, message_id, type, lane, next_at, created_at)
 SELECT e.organization_id, 'dlv_' || lpad(n::text, 26, '0'), e.id, f.id, f.type, 1,
@@ -42,6 +44,23 @@ class Cost(NamedTuple):
     settle_ms: float
 
 
+class Filled:
+    """How many deliveries have been added, and how."""
+
+    def __init__(self, g: Ground) -> None:
+        self._g = g
+        self.number = 0
+
+    async def up_to(self, size: int) -> None:
+        """Add deliveries until there have been so many."""
+        await self._g.owner.execute("SET statement_timeout = 0")
+        while self.number < size:
+            more = min(size, self.number + 1_000_000)
+            await self._g.owner.execute(FILL, self.number, more)
+            self.number = more
+        await self._g.owner.execute("VACUUM ANALYZE webhook_deliveries")
+
+
 def main() -> None:
     """Print the medians for each size."""
     log_quietly()
@@ -55,23 +74,28 @@ async def _measure(there: Farm) -> None:
         for actor in actors:
             async with g.database.unit(actor) as uow:
                 uow.tell(Happened())
-        first, have = None, 0
+        first, first_rate, filled = None, None, Filled(g)
         for size in SIZES:
-            began = time.perf_counter()
-            await g.owner.execute("SET statement_timeout = 0")
-            while have < size:
-                more = min(size, have + 1_000_000)
-                await g.owner.execute(FILL, have, more)
-                have = more
-            await g.owner.execute("VACUUM ANALYZE webhook_deliveries")
-            filled = time.perf_counter() - began
+            await filled.up_to(size)
             cost = await _cost(g)
-            first = first or cost
+            await filled.up_to(filled.number + 2 * (WARM_UP + 2 * DELIVERED))
+            rate = await _rate(g)
+            first, first_rate = first or cost, first_rate or rate
             print(
-                f"{size:>10,} wait (filled in {filled:.0f} s): a look {cost.look_ms:.2f} ms "
-                f"({cost.look_ms / first.look_ms:.2f} of the first), "
-                f"settling {EACH * ENDPOINTS} {cost.settle_ms:.2f} ms ({cost.settle_ms / first.settle_ms:.2f})"
+                f"{size:>10,} wait: a look {cost.look_ms:.2f} ms ({cost.look_ms / first.look_ms:.2f} of the first), "
+                f"settling {EACH * ENDPOINTS} {cost.settle_ms:.2f} ms ({cost.settle_ms / first.settle_ms:.2f}); "
+                f"a worker delivers {rate:,.0f}/s ({rate / first_rate:.2f})"
             )
+
+
+async def _rate(g: Ground) -> float:
+    """Deliveries a second of a whole worker."""
+    before = await g.delivered()
+    async with g.working():
+        await g.all_delivered(before + WARM_UP)
+        begun, began = await g.delivered(), time.perf_counter()
+        await g.all_delivered(begun + DELIVERED)
+        return (await g.delivered() - begun) / (time.perf_counter() - began)
 
 
 async def _cost(g: Ground) -> Cost:
