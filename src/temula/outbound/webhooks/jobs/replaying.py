@@ -42,6 +42,7 @@ REMOVED = 5000
 LOOK_AGAIN = 1.0  # at an endpoint that takes nothing now
 SETTLES, DRAINS, DRAINS_LONGEST = 0.1, 0.5, 60.0
 AFTER_TROUBLE = 10.0
+SETTLED = timedelta(days=2)  # what was under way has ended, and what was hurried has been retried for its day
 
 
 class Replayer:
@@ -185,6 +186,14 @@ async def _drained(uow: UnitOfWork, part: Part) -> Part:
 def _at(part: Part, now: datetime, seconds: float, state: PartState | None = None) -> Part:
     """Say when the next step is, and what it does."""
     return msgspec.structs.replace(part, step_at=now + timedelta(seconds=seconds), state=state or part.state)
+
+
+async def settle_replays(database: Database) -> None:
+    """Write down what came of replays that were cut short, once nothing of them can come any more."""
+    more = True
+    while more:
+        async with database.crossing("counting what came of replays") as uow:
+            more = await store.settle_one(uow, uow.now - SETTLED)
 
 
 async def forget_replays(database: Database, before: datetime) -> None:
