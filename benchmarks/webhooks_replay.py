@@ -23,7 +23,6 @@ from temula.outbound.webhooks.model import Criteria, Progress, ReplayKind
 from temula.outbound.webhooks.service import ReplayAsked, Replays, replays
 
 MESSAGES = int(os.environ.get("TEMULA_REPLAYED", "100000"))
-LOG_DAYS = 90
 
 
 class Round(NamedTuple):
@@ -55,11 +54,11 @@ async def _round(there: Farm) -> Round:
     async with ground(there) as g:
         (actor,) = await g.organizations([there.url(0)], 1, 1)
         await g.tell([actor], MESSAGES)
-        acts = Replays(g.database.clock, frozenset({Happened.TYPE}), LOG_DAYS)
+        acts = Replays(g.database.clock, frozenset({Happened.TYPE}))
         stop = asyncio.Event()
         async with g.working():
             first = await _timed(g.all_delivered(MESSAGES))
-            stepping = asyncio.create_task(Replayer(g.database, LOG_DAYS).serve(stop))
+            stepping = asyncio.create_task(Replayer(g.database).serve(stop))
             async with g.database.reading(actor) as uow:
                 preview = await _timed(acts.preview(uow, ReplayAsked(ReplayKind.FILTER)))
             again = await _timed(_replayed(g, actor, acts, ReplayAsked(ReplayKind.FILTER, rate=None)))

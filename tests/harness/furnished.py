@@ -69,6 +69,7 @@ async def furnish(temula: Running, tenant: Tenant, hooks: Receiver) -> Furnished
     (attempt,) = (await api.get(f"/webhooks/attempts?message_id={delivery['message_id']}"))["data"]
     async with temula.house.database.crossing("a test does not wait for the end of the day") as uow:
         await webhooks.add_up_day(uow, Step.DAY.start(uow.now))
+        await webhooks.note_forgotten(uow, [tenant.organization.organization_id], uow.now - timedelta(days=90))
     ids = {
         **people, "endpoint": endpoint["id"], "event": event, "ticket_type": sale.types[0]["id"],
         "checkpoint": sale.gate["id"], "registration": registration["id"], "payment": registration["payment"]["id"],

@@ -35,6 +35,7 @@ def handlers(database: Database, data: DataSettings, archives: Archives | None) 
     async def forget_old(_actor: Actor, _job: Job) -> None:
         now = database.clock.now()
         await callers.forget_old(database, now - IDEMPOTENCY_KEYS)
+        await webhooks.settle_replays(database)
         await webhooks.forget_replays(database, now - timedelta(days=data.delivery_days))
         async with database.crossing("removing old callbacks") as uow:
             await inbox.delete_old(uow, now - timedelta(days=data.callback_days))

@@ -100,7 +100,7 @@ class House(NamedTuple):
 
     def replayer(self) -> Replayer:
         """Build what takes the steps of replays."""
-        return Replayer(self.database, self.configuration.data.delivery_days)
+        return Replayer(self.database)
 
 
 class Connectors:
@@ -153,7 +153,7 @@ def built(configuration: Configuration, database: Database, http: Http) -> House
     url = configuration.providers.stripe_sandbox_url
     gateways = Connectors(providers, http, {"stripe": url} if url else {})
     policy, examples = address_policy(configuration.server), catalogue.examples()
-    replays = Replays(database.clock, frozenset(examples), configuration.data.delivery_days)
+    replays = Replays(database.clock, frozenset(examples))
     return House(
         configuration, database, ring, http, providers, gateways, Door(database, ring, providers), Callers(database),
         Endpoints(ring, policy, examples), replays, PublicKeys(), policy, Archives(storage(configuration)),

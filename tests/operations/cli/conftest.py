@@ -1,9 +1,11 @@
 """Somebody at the command line of a Temula with a database of its own."""
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -34,6 +36,11 @@ class Operator(NamedTuple):
         said, _ = await asyncio.wait_for(process.communicate(typed.encode()), 60)
         assert process.returncode == (2 if fails else 0), said.decode()
         return said.decode()
+
+    def sandbox_runs(self) -> None:
+        """Leave what `temula up` leaves: a file that says which sandbox runs here."""
+        file = Path(self.environ["TEMULA_DATA_DIR"]) / "quickstart.json"
+        file.write_text(json.dumps({"base_url": "x", "token": "x", "organization_id": self.sandbox.organization_id}))
 
     async def used(self, organization: Organization) -> dict[str, str]:
         """The credentials of the account that an organization would be paid through."""

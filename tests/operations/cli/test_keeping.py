@@ -59,6 +59,13 @@ async def test_looked_at_run_and_read_back(operator: Operator, owner: asyncpg.Co
     assert "No archive of 2020-01-01" in refused
     assert len(refused.strip().splitlines()) == 1
 
+    for words in (("list",), ("get", str(old))):
+        assert "--organization org_..." in await operator.run("webhooks", "archives", *words, fails=True)
+    operator.sandbox_runs()  # and now its organization need not be named
+    listed = await operator.run("webhooks", "archives", "list")
+    assert {str(old), "3"} <= set(listed.replace("│", " ").split())
+    assert "dat_s1" in await operator.run("webhooks", "archives", "get", str(old))
+
 
 async def test_switched_off(operator: Operator, owner: asyncpg.Connection, old: date) -> None:
     """Without archives a dry run says so, and the day only goes."""

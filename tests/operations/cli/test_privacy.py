@@ -71,3 +71,11 @@ async def test_who_is_not_there(operator: Operator) -> None:
         said = await operator.run(*here, *words, fails=True)
         assert says in said
         assert len(said.strip().splitlines()) == 1
+
+
+async def test_whose_they_are_is_always_named(operator: Operator) -> None:
+    """It is not taken from quickstart.json: what cannot be taken back is not done to whichever sandbox runs here."""
+    operator.sandbox_runs()
+    said = await operator.run("privacy", "erase", "--email", EMAIL, "--yes", "--wait", "0", fails=True)
+    assert "--organization" in said
+    assert "Erased" not in said

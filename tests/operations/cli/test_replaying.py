@@ -20,6 +20,8 @@ from tests.harness.house import until
 from tests.harness.receiver import Receiver
 from tests.operations.cli.conftest import Operator
 
+NOBODY = "org_00000000000000000000000001"
+
 
 @asynccontextmanager
 async def working(operator: Operator) -> AsyncIterator[None]:
@@ -110,6 +112,24 @@ async def test_interrupted_it_goes_on_until_it_is_cancelled(operator: Operator, 
         said = await operator.run("webhooks", "replays", "cancel", replay_id, *site.here)
         assert "is cancelled: 0 of 5 were delivered" in said
         assert "cancelled" in await operator.run("webhooks", "replays", "show", replay_id, *site.here)
+
+
+async def test_the_sandbox_that_runs_here_need_not_be_named(operator: Operator, site: Site) -> None:
+    """Its organization is in quickstart.json; where there is none, or no such organization, a line says what to do."""
+    asked = ("replay", "--kind", "missing", "--since", "1h", "--no-watch")
+    for words in (asked, ("replay", "dlv_x"), ("replays", "list"), ("replays", "show", "rpl_x")):
+        said = await operator.run("webhooks", *words, fails=True)
+        assert "--organization org_..." in said
+        assert len(said.strip().splitlines()) == 1
+    for words in (asked, ("replays", "list")):
+        said = await operator.run("webhooks", *words, "--organization", NOBODY, fails=True)
+        assert said == f"temula: There is no organization {NOBODY}.\n"
+    operator.sandbox_runs()
+    replay_id = (await operator.run("webhooks", *asked)).strip()
+    assert (await site.progress(replay_id)).state == "running"
+    assert replay_id in await operator.run("webhooks", "replays", "list")
+    assert "is cancelled" in await operator.run("webhooks", "replays", "cancel", replay_id)
+    assert "no webhook delivery" in await operator.run("webhooks", "replay", "dlv_x", fails=True)
 
 
 async def test_what_cannot_be_is_one_line(operator: Operator, site: Site) -> None:

@@ -14,6 +14,7 @@ ADD_ENDPOINT = Statement("""
 INSERT INTO webhook_endpoints (organization_id, id, url, description, state, types, event_ids, secret, created_at,
     updated_at) VALUES ($1, $2, 'https://example.org', '', 'enabled', '{*}', '{}', '', $3, $3)
 """)
+NOBODY = "org_00000000000000000000000001"
 OBEYED = "\x1b[2J[bold]busy[/bold]"
 
 
@@ -78,6 +79,21 @@ async def test_what_was_counted_at_the_command_line(operator: Operator) -> None:
     assert "33.3%" in said.splitlines()[-2]
     chart = json.loads(await operator.run("webhooks", "stats", *here, "--endpoint", attempts[0].endpoint_id, "--json"))
     assert (chart["total"]["attempts"], chart["total"]["retries"], len(chart["data"])) == (3, 2, 24)
+
+
+async def test_the_sandbox_that_runs_here_need_not_be_named(operator: Operator) -> None:
+    """Its organization is in quickstart.json; where there is none, or no such organization, a line says what to do."""
+    fine, *_ = await filled(operator)
+    for words in (("log",), ("log", fine.id), ("stats",)):
+        said = await operator.run("webhooks", *words, fails=True)
+        assert "--organization org_..." in said
+        assert len(said.strip().splitlines()) == 1
+        said = await operator.run("webhooks", *words, "--organization", NOBODY, fails=True)
+        assert said == f"temula: There is no organization {NOBODY}.\n"
+    operator.sandbox_runs()
+    assert fine.id in await operator.run("webhooks", "log")
+    assert "5ec3" in await operator.run("webhooks", "log", fine.id)
+    assert "33.3%" in await operator.run("webhooks", "stats")
 
 
 async def test_what_cannot_be_asked_is_one_line(operator: Operator) -> None:

@@ -1,7 +1,6 @@
 """The commands about webhook endpoints, run as an operator runs them."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from temula.kernel.tenancy import system
@@ -86,7 +85,6 @@ async def test_the_sandbox_that_runs_here_need_not_be_named(operator: Operator) 
     for words in (("list",), ("show", "whe_x")):
         said = await operator.run("webhooks", "endpoints", *words, "--organization", NOBODY, fails=True)
         assert said == f"temula: There is no organization {NOBODY}.\n"
-    file = Path(operator.environ["TEMULA_DATA_DIR"]) / "quickstart.json"
-    file.write_text(json.dumps({"base_url": "x", "token": "x", "organization_id": operator.sandbox.organization_id}))
+    operator.sandbox_runs()
     made = await operator.run("webhooks", "endpoints", "create", URL)
     assert made.split()[1] in await operator.run("webhooks", "endpoints", "list")

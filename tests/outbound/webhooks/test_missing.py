@@ -56,8 +56,8 @@ async def stepping(temula: Running) -> AsyncIterator[None]:
     stop, database = asyncio.Event(), temula.house.database
     loops = [
         asyncio.create_task(ConsumerLoop(database, fan_out()).serve(stop, poll=0.01)),
-        asyncio.create_task(Replayer(database, 90).serve(stop, poll=0.01)),
-        asyncio.create_task(Replayer(database, 90).serve(stop, poll=0.01)),
+        asyncio.create_task(Replayer(database).serve(stop, poll=0.01)),
+        asyncio.create_task(Replayer(database).serve(stop, poll=0.01)),
     ]
     try:
         yield

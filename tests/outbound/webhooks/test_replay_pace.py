@@ -4,16 +4,21 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
-from temula.kernel.clock import SystemClock
+from temula.kernel.clock import ManualClock, SystemClock
+from temula.kernel.database import Database
 from temula.kernel.facts import Fact
+from temula.outbound.webhooks.jobs import settle_replays
 from temula.outbound.webhooks.model import Standing, feed
 from tests.harness.ground import found
 from tests.harness.house import Running, Tenant, until
 from tests.harness.receiver import Receiver
 from tests.outbound.webhooks.adding import EVENT, add, for_endpoint, got
 from tests.outbound.webhooks.test_replays import LONG_AGO, ended, told
+
+WRITTEN = "SELECT delivered, failed FROM webhook_replays WHERE id = $1"
 
 
 class Changed(Fact, frozen=True, kw_only=True):
@@ -32,6 +37,20 @@ async def happened(temula: Running, tenant: Tenant, number: int) -> None:
 def fullest_second(times: list[float]) -> int:
     """The most that came within any second."""
     return max(sum(1 for one in times if start <= one < start + 1.0) for start in times)
+
+
+async def days_pass(temula: Running) -> None:
+    """The night comes in which what came of replays is written down."""
+    database = Database(temula.owner_url, clock=ManualClock(SystemClock().now() + timedelta(days=3)))
+    await database.open()
+    await settle_replays(database)
+    await database.close()
+
+
+async def some_are_under_way(hooks: Receiver, endpoint: dict[str, Any]) -> None:
+    """From now on the receiver takes its time, and has some in hand when this ends."""
+    hooks.pauses["/hooks"] = 1.5
+    await got(hooks, endpoint, len(for_endpoint(hooks, endpoint)) + 5)
 
 
 async def test_no_second_sees_more_than_the_rate(temula: Running, tenant: Tenant, hooks: Receiver) -> None:
@@ -110,6 +129,7 @@ async def test_cancelled_half_way_it_stops(temula: Running, tenant: Tenant, hook
     assert (half_way["state"], half_way["matched"]) == ("running", 400)
     assert 0 < half_way["delivered"] <= 400 - half_way["waiting"]
     assert half_way["added"] == half_way["delivered"] + half_way["failed"] + half_way["waiting"]
+    await some_are_under_way(hooks, endpoint)
     await api.post(f"{path}/cancel")
     over = await ended(api, made["id"])
     assert (over["state"], over["waiting"]) == ("cancelled", 0)
@@ -124,7 +144,33 @@ async def test_cancelled_half_way_it_stops(temula: Running, tenant: Tenant, hook
         return again["matched"] == 400 - len(for_endpoint(hooks, endpoint))
 
     await until(all_logged)
-    assert len(for_endpoint(hooks, endpoint)) <= over["delivered"] + 32
+    came = len(for_endpoint(hooks, endpoint))
+    assert came <= over["delivered"] + 32
+    assert (await api.get(path))["delivered"] == came, "and its own count has it, too"
+    await days_pass(temula)
+    assert await found(temula.owner_url, WRITTEN, made["id"]) == [(came, 0)]
+    assert (await api.get(path))["delivered"] == came
+
+
+async def test_it_ends_with_its_endpoint(temula: Running, tenant: Tenant, hooks: Receiver) -> None:
+    """Half-way the endpoint is deleted: the replay is over, and counts what arrived, what was under way included."""
+    api = tenant.api
+    await happened(temula, tenant, 400)
+    endpoint = await add(api, hooks, rate_limit=100)
+    asked = {"kind": "missing", "endpoint_id": endpoint["id"], "since": LONG_AGO, "rate": None}
+    made = await api.post("/webhooks/replays", asked)
+    await got(hooks, endpoint, 40)
+    await some_are_under_way(hooks, endpoint)
+    await api.delete(f"/webhooks/endpoints/{endpoint['id']}")
+    over = await ended(api, made["id"])
+    assert (over["state"], over["waiting"]) == ("done", 0)
+
+    async def all_counted() -> bool:
+        shown = await api.get(f"/webhooks/replays/{made['id']}")
+        return shown["delivered"] == len(for_endpoint(hooks, endpoint))
+
+    await until(all_counted)
+    assert 40 <= len(for_endpoint(hooks, endpoint)) < 200
 
 
 async def test_cancelling_takes_back_nothing_that_was_there_before(tenant: Tenant, hooks: Receiver) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from temula.operations.cli.shared import OrganizationOption, actor_of, in_house, table
+from temula.operations.cli.shared import OwnOrganization, actor_of, in_house, own, table
 
 if TYPE_CHECKING:
     from datetime import date
@@ -23,7 +23,7 @@ def retention_run(
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be archived and removed")] = False,
 ) -> None:
-    """Archive and remove what is past its time in the webhook log, as the clock does each night."""
+    """Archive and remove what is past its time in every organization's webhook log, as the clock does each night."""
     from rich.progress import Progress
 
     from temula.outbound.webhooks.jobs import forgetting
@@ -58,9 +58,9 @@ def retention_run(
     typer.echo(f"{len(done)} days are over: {dropped} dropped whole, {len(done) - dropped} for some organizations")
 
 
-def archives_list(*, organization: OrganizationOption) -> None:
+def archives_list(*, organization: OwnOrganization = None) -> None:
     """List an organization's archived days of the log."""
-    organization_id = actor_of(organization).organization_id
+    organization_id = actor_of(own(organization)).organization_id
 
     async def work(house: "House") -> "list[Manifest]":
         return await house.archives.listed(organization_id)
@@ -75,7 +75,7 @@ def archives_list(*, organization: OrganizationOption) -> None:
 def archives_get(
     day: DayArgument,
     *,
-    organization: OrganizationOption,
+    organization: OwnOrganization = None,
     output: Annotated[Path | None, typer.Option(help="File to write; standard output if left out")] = None,
 ) -> None:
     """Read an archived day back, checked against its manifest: one attempt a line, in JSON."""
@@ -84,7 +84,7 @@ def archives_get(
     from rich.console import Console
     from rich.progress import Progress
 
-    organization_id = actor_of(organization).organization_id
+    organization_id = actor_of(own(organization)).organization_id
 
     async def work(house: "House") -> int:
         manifest = await house.archives.manifest(organization_id, day.date())

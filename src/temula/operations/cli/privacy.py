@@ -5,16 +5,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from temula.operations.cli.shared import OrganizationOption, actor_of, in_house, table
+from temula.operations.cli.shared import actor_of, in_house, table
 
 if TYPE_CHECKING:
     from temula.operations.erasing import Result
     from temula.operations.wiring import House
 
+# What cannot be taken back is not done to an organization that nobody named.
+NamedOrganization = Annotated[
+    str, typer.Option("--organization", help="Id of the organization (org_...); there is no default, so name it")
+]
+
 
 def erase(
     *,
-    organization: OrganizationOption,
+    organization: NamedOrganization,
     registration: Annotated[str | None, typer.Option(help="Everybody in this registration (reg_...)")] = None,
     attendee: Annotated[str | None, typer.Option(help="This attendee (att_...)")] = None,
     email: Annotated[str | None, typer.Option(help="Everybody who stands under this address")] = None,

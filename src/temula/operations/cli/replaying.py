@@ -1,12 +1,12 @@
 """Commands about replays: begin one and watch it, list them, cancel one."""
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from temula.operations.cli.shared import OrganizationOption, actor_of, choice, in_house, table
+from temula.operations.cli.shared import OwnOrganization, acting, choice, in_house, looking, own, table
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from temula.outbound.webhooks.model import Progress
     from temula.outbound.webhooks.service import Preview, ReplayAsked
 
-T = TypeVar("T")
 LOOK_EVERY = 0.5
 AS_FAST_AS_TAKEN = 0
 ReplayArgument = Annotated[str, typer.Argument(help="Id of the replay (rpl_...)")]
@@ -25,7 +24,7 @@ ReplayArgument = Annotated[str, typer.Argument(help="Id of the replay (rpl_...)"
 def replay(  # noqa: PLR0913 - options, each by its name
     delivery: Annotated[str | None, typer.Argument(help="One delivery (dlv_...), and nothing else")] = None,
     *,
-    organization: OrganizationOption,
+    organization: OwnOrganization = None,
     kind: Annotated[str | None, typer.Option(help="filter: what the log has; failed; missing")] = None,
     endpoint: Annotated[str | None, typer.Option(help="Only to this endpoint (whe_...); all if left out")] = None,
     since: Annotated[str | None, typer.Option(help="From when on: 2026-11-23T10:15:00Z, or 90m, 24h, 7d ago")] = None,
@@ -47,33 +46,36 @@ def replay(  # noqa: PLR0913 - options, each by its name
 
     if (delivery is None) == (kind is None):
         raise InvalidInput("Name one delivery, or a --kind: filter, failed or missing.")
+    named = own(organization)
     if delivery is not None:
-        typer.echo(f"{_acting(organization, lambda house, uow: _one(uow, delivery))} is on its way")
+        typer.echo(f"{acting(named, lambda house, uow: _one(uow, delivery))} is on its way")
         return
     asked = _asked(
         kind or "", endpoint, rate, types=type_ or None, event_id=event, outcomes=outcome or None,
         statuses=status or None, since=since, until=until,
     )  # fmt: skip
     if dry_run:
-        _show(_acting(organization, lambda house, uow: house.replays.preview(uow, asked)))
+        _show(acting(named, lambda house, uow: house.replays.preview(uow, asked)))
         return
-    begun = _acting(organization, lambda house, uow: house.replays.create(uow, asked))
+    begun = acting(named, lambda house, uow: house.replays.create(uow, asked))
     typer.echo(begun.id)
     if watch:
-        _watch(organization, begun.id)
+        _watch(named, begun.id)
 
 
-def replays_list(*, organization: OrganizationOption) -> None:
+def replays_list(*, organization: OwnOrganization = None) -> None:
     """List an organization's replays, newest first, with how far each is."""
     from temula.kernel.pages import MAX_LIMIT, window
     from temula.outbound.webhooks.service import replays as service
 
+    named = own(organization)
+
     async def work(house: "House") -> "list[Progress]":
         found: list[Progress] = []
         cursor: str | None = None
-        async with house.database.reading(actor_of(organization)) as uow:
+        async with looking(house, named) as uow:
             while True:
-                page = await service.listed(uow, window(house.ring, cursor, MAX_LIMIT, organization, "cli replays"))
+                page = await service.listed(uow, window(house.ring, cursor, MAX_LIMIT, named, "cli replays"))
                 found += page.items
                 if (cursor := page.next_cursor) is None:
                     return found
@@ -88,14 +90,14 @@ def replays_list(*, organization: OrganizationOption) -> None:
     table(("id", "kind", "endpoint", "state", "matched", "delivered", "failed", "waiting"), rows)
 
 
-def replays_show(replay_id: ReplayArgument, *, organization: OrganizationOption) -> None:
+def replays_show(replay_id: ReplayArgument, *, organization: OwnOrganization = None) -> None:
     """Show what was asked for and how far it is, until it is over; Ctrl-C leaves it running."""
-    _watch(organization, replay_id)
+    _watch(own(organization), replay_id)
 
 
-def replays_cancel(replay_id: ReplayArgument, *, organization: OrganizationOption) -> None:
+def replays_cancel(replay_id: ReplayArgument, *, organization: OwnOrganization = None) -> None:
     """Send nothing more of a replay; what was sent stays."""
-    after = _acting(organization, lambda house, uow: house.replays.cancel(uow, replay_id))
+    after = acting(own(organization), lambda house, uow: house.replays.cancel(uow, replay_id))
     typer.echo(f"{replay_id} is {after.state}: {after.delivered} of {after.matched} were delivered")
 
 
@@ -109,15 +111,6 @@ def join(webhooks: typer.Typer) -> None:
     for verb, command in REPLAYS.items():
         replays.command(verb)(command)
     webhooks.add_typer(replays, name="replays")
-
-
-def _acting(organization: str, work: "Callable[[House, UnitOfWork], Awaitable[T]]") -> T:
-    actor = actor_of(organization)
-
-    async def run(house: "House") -> T:
-        return await house.database.run(actor, lambda uow: work(house, uow))
-
-    return in_house(run)
 
 
 async def _one(uow: "UnitOfWork", delivery_id: str) -> str:
@@ -165,7 +158,6 @@ def _show(preview: "Preview") -> None:
 
 def _watch(organization: str, replay_id: str) -> None:
     """Show how far a replay is, until it is over or somebody presses Ctrl-C, which leaves it running."""
-    actor = actor_of(organization)
 
     async def run(house: "House") -> "Progress":
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -179,7 +171,7 @@ def _watch(organization: str, replay_id: str) -> None:
         with bar:
             line = bar.add_task("counting", total=None)
             while True:
-                async with house.database.reading(actor) as uow:
+                async with looking(house, organization) as uow:
                     shown = await service.get(uow, replay_id)
                 bar.update(
                     line, description=_described(shown), completed=shown.delivered + shown.failed,

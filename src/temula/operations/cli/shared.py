@@ -1,7 +1,8 @@
 """What commands share: the house, who acts, words to choose from, tables."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from temula.kernel.database import UnitOfWork
     from temula.kernel.tenancy import Actor
     from temula.operations.wiring import House
 
@@ -54,6 +56,32 @@ def own(organization: str | None) -> str:
     from temula.operations.configuration import configure
 
     return organization or sandbox(configure().data.folder)
+
+
+@asynccontextmanager
+async def looking(house: "House", organization: str) -> "AsyncIterator[UnitOfWork]":
+    """Read what an organization has; raises `NotFound` if there is no such organization."""
+    from temula.domain.organizations import service as organizations
+
+    async with house.database.reading(actor_of(organization)) as uow:
+        await organizations.current(uow)
+        yield uow
+
+
+def acting(organization: str, work: "Callable[[House, UnitOfWork], Awaitable[T]]") -> T:
+    """Do something for an organization in one unit of work; raises `NotFound` if there is no such organization."""
+    from temula.domain.organizations import service as organizations
+
+    actor = actor_of(organization)
+
+    async def run(house: "House") -> T:
+        async def known(uow: "UnitOfWork") -> T:
+            await organizations.current(uow)
+            return await work(house, uow)
+
+        return await house.database.run(actor, known)
+
+    return in_house(run)
 
 
 def choice(kind: type[T], text: str) -> T:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from temula.operations.cli.shared import OrganizationOption, actor_of, choice, in_house, table
+from temula.operations.cli.shared import OwnOrganization, choice, in_house, looking, own, table
 
 if TYPE_CHECKING:
     import msgspec
@@ -31,7 +31,7 @@ def log(  # noqa: PLR0913 - options, each by its name
         str | None, typer.Argument(metavar="ATTEMPT", help="One attempt to show whole (dat_...)")
     ] = None,
     *,
-    organization: OrganizationOption,
+    organization: OwnOrganization = None,
     endpoint: EndpointOption = None,
     type_: Annotated[str | None, typer.Option("--type", help="With commas between: exact or registration.*")] = None,
     status: Annotated[str | None, typer.Option(help="404, 5xx, failed, succeeded, or none: no answer")] = None,
@@ -50,14 +50,14 @@ def log(  # noqa: PLR0913 - options, each by its name
     from temula.outbound.webhooks.model import Outcome, Sought, answered
 
     if attempt_id is not None:
-        _show_whole(_whole(organization, attempt_id), as_json=as_json)
+        _show_whole(_whole(own(organization), attempt_id), as_json=as_json)
         return
     sought = Sought(
         endpoint, service.types_of(type_, [kind.TYPE for kind in catalogue.public_facts()]),
         answered(status) if status else None, choice(Outcome, outcome) if outcome else None, error, object_, message,
         _time(since), _time(until),
     )  # fmt: skip
-    found = _search(organization, sought, most)
+    found = _search(own(organization), sought, most)
     if as_json:
         _print_json(found)
         return
@@ -71,7 +71,7 @@ def log(  # noqa: PLR0913 - options, each by its name
 
 def stats(
     *,
-    organization: OrganizationOption,
+    organization: OwnOrganization = None,
     endpoint: EndpointOption = None,
     by: Annotated[str, typer.Option(help="hour or day, of UTC")] = "hour",
     since: FromOption = None,
@@ -85,10 +85,10 @@ def stats(
     from temula.outbound.webhooks.model import Step
     from temula.outbound.webhooks.routes.log import chart_view
 
-    step, start, end = choice(Step, by), _time(since), _time(until)
+    named, step, start, end = own(organization), choice(Step, by), _time(since), _time(until)
 
     async def work(house: House) -> StatsChart:
-        async with house.database.reading(actor_of(organization)) as uow:
+        async with looking(house, named) as uow:
             return chart_view(await service.stats(uow, step, start, end, endpoint), endpoint)
 
     chart = in_house(work)
@@ -116,7 +116,7 @@ def _search(organization: str, sought: "Sought", most: int) -> "list[LoggedAttem
         with Console(file=sys.stderr).status("Searching the log") as shown:
             while len(found) < most:
                 asked = window(house.ring, cursor, min(MAX_LIMIT, most - len(found)), organization, "cli")
-                async with house.database.reading(actor_of(organization)) as uow:
+                async with looking(house, organization) as uow:
                     page = await service.search(uow, asked, sought)
                 found += [logged_view(one) for one in page.attempts]
                 if (cursor := page.next_cursor) is None:
@@ -133,7 +133,7 @@ def _whole(organization: str, attempt_id: str) -> "WholeAttempt":
     from temula.outbound.webhooks.routes.log import whole_view
 
     async def work(house: House) -> "WholeAttempt":
-        async with house.database.reading(actor_of(organization)) as uow:
+        async with looking(house, organization) as uow:
             return whole_view(*await service.attempt(uow, attempt_id))
 
     return in_house(work)

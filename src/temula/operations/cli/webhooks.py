@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from temula.operations.cli import keeping, listening, replaying, webhook_log
-from temula.operations.cli.shared import OwnOrganization, actor_of, choice, in_house, own, table
+from temula.operations.cli.shared import OwnOrganization, acting, choice, in_house, looking, own, table
 
 if TYPE_CHECKING:
     from temula.kernel.database import UnitOfWork
@@ -45,7 +45,6 @@ def endpoints_list(
     partner: Annotated[str | None, typer.Option(help="Only this partner's, by its reference")] = None,
 ) -> None:
     """List an organization's webhook endpoints, newest first."""
-    from temula.domain.organizations import service as organizations
     from temula.kernel.pages import MAX_LIMIT, window
     from temula.operations.wiring import House
     from temula.outbound.webhooks import service
@@ -57,8 +56,7 @@ def endpoints_list(
     async def work(house: House) -> "list[Endpoint]":
         found: list[Endpoint] = []
         cursor: str | None = None
-        async with house.database.reading(actor_of(named)) as uow:
-            await organizations.current(uow)
+        async with looking(house, named) as uow:
             while True:
                 asked = window(house.ring, cursor, MAX_LIMIT, named, "cli")
                 page = await service.listed(uow, asked, narrowed)
@@ -251,19 +249,7 @@ def group() -> typer.Typer:
 
 
 def _acting(organization: str | None, work: "Callable[[UnitOfWork, Endpoints], Awaitable[T]]") -> T:
-    from temula.domain.organizations import service as organizations
-    from temula.operations.wiring import House
-
-    actor = actor_of(own(organization))
-
-    async def run(house: House) -> T:
-        async def known(uow: "UnitOfWork") -> T:
-            await organizations.current(uow)
-            return await work(uow, house.endpoints)
-
-        return await house.database.run(actor, known)
-
-    return in_house(run)
+    return acting(own(organization), lambda house, uow: work(uow, house.endpoints))
 
 
 def _fields(

@@ -20,6 +20,14 @@ END $$;
 REVOKE ALL ON FUNCTION temula_webhook_attempts_drop_day(date) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION temula_webhook_attempts_drop_day(date) TO temula_crossing;
 
+-- Up to when an organization's log has been forgotten. It cannot be reckoned from days: its plan may be another than it was.
+CREATE TABLE webhook_log_begins (
+    organization_id text COLLATE "C" PRIMARY KEY REFERENCES organizations,
+    at timestamptz NOT NULL
+);
+COMMENT ON TABLE webhook_log_begins IS 'retention=organization personal=none';
+SELECT temula_wall('webhook_log_begins');
+
 -- Facts are never changed, but to erase a person: the data is written anew if it is still what the caller has read, has the
 -- same fields, and says where something is gone. It acts for the row's organization and for no other: the policy's setting
 -- is put back before it returns.

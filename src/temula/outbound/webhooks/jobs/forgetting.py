@@ -90,6 +90,7 @@ async def forget(database: Database, archives: Archives | None, days: int, progr
             for organization_id in one.over:
                 await _archive(database, archives, one.day, organization_id, progress)
             await still()
+            await _note(database, one)
             if one.whole:
                 await _drop(database, one.day)
             else:
@@ -110,6 +111,12 @@ async def _archive(
     except TemulaError as error:
         log.warning("archive.failed", organization=organization_id, day=str(day), code=error.code, detail=error.detail)
         raise
+
+
+async def _note(database: Database, gone: Due) -> None:
+    """Say that it goes before it does: nobody shall take what is forgotten for what never was."""
+    async with database.crossing("noting up to when logs are forgotten") as uow:
+        await store.note_forgotten(uow, gone.over, bounds(gone.day)[1])
 
 
 async def _drop(database: Database, day: date) -> None:

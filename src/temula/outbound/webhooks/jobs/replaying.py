@@ -42,14 +42,14 @@ REMOVED = 5000
 LOOK_AGAIN = 1.0  # at an endpoint that takes nothing now
 SETTLES, DRAINS, DRAINS_LONGEST = 0.1, 0.5, 60.0
 AFTER_TROUBLE = 10.0
+SETTLED = timedelta(days=2)  # what was under way has ended, and what was hurried has been retried for its day
 
 
 class Replayer:
-    """Takes the steps of all replays, beside others that do the same. `log_days` is how long the log is kept."""
+    """Takes the steps of all replays, beside others that do the same."""
 
-    def __init__(self, database: Database, log_days: int) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._log = timedelta(days=log_days)
 
     async def serve(self, stop: asyncio.Event, *, poll: float = 1.0) -> None:
         """Take steps until `stop` is set; no trouble of the database ends it."""
@@ -124,7 +124,7 @@ class Replayer:
         missing = replay.kind == ReplayKind.MISSING
         if missing and not part.looked_to and not await store.settled(uow, replay.horizon, fanned_out):
             return _at(part, uow.now, SETTLES)
-        found = await choose(uow, replay, endpoint, part.looked_to, log_begins=replay.created_at - self._log)
+        found = await choose(uow, replay, endpoint, part.looked_to)
         counted = msgspec.structs.replace(part, matched=part.matched + len(found.chosen), looked_to=found.looked_to)
         if not found.ended:
             return _at(counted, uow.now, 0.0)
@@ -140,9 +140,7 @@ class Replayer:
         part = msgspec.structs.replace(part, allowance=left, fed_at=uow.now)
         if number <= 0:
             return _at(part, uow.now, _until_one(replay.rate, left))
-        found = await choose(
-            uow, replay, endpoint, part.looked_to, log_begins=replay.created_at - self._log, limit=number,
-        )  # fmt: skip
+        found = await choose(uow, replay, endpoint, part.looked_to, limit=number)
         added = await _add(uow, part, found.chosen)
         part = msgspec.structs.replace(
             part, added=part.added + added, allowance=left - added, looked_to=found.looked_to
@@ -188,6 +186,14 @@ async def _drained(uow: UnitOfWork, part: Part) -> Part:
 def _at(part: Part, now: datetime, seconds: float, state: PartState | None = None) -> Part:
     """Say when the next step is, and what it does."""
     return msgspec.structs.replace(part, step_at=now + timedelta(seconds=seconds), state=state or part.state)
+
+
+async def settle_replays(database: Database) -> None:
+    """Write down what came of replays that were cut short, once nothing of them can come any more."""
+    more = True
+    while more:
+        async with database.crossing("counting what came of replays") as uow:
+            more = await store.settle_one(uow, uow.now - SETTLED)
 
 
 async def forget_replays(database: Database, before: datetime) -> None:

@@ -25,17 +25,14 @@ from temula.outbound.webhooks.model import (
 SKEW = timedelta(hours=1)
 
 
-async def choose(
-    uow: UnitOfWork, replay: Replay, endpoint: Subscription, after_id: str, *, log_begins: datetime,
-    limit: int = PAGE,
-) -> Found:  # fmt: skip
+async def choose(uow: UnitOfWork, replay: Replay, endpoint: Subscription, after_id: str, *, limit: int = PAGE) -> Found:
     """Look through the next page of messages after one, and choose up to `limit` of them.
 
     A message that waits for the endpoint and is due is on its way, and is left alone. One that waits for a later try is
     chosen with its delivery, which then goes at once: nothing is sent twice because it was late.
     """
     if replay.kind == ReplayKind.MISSING:
-        found = await _missing(uow, replay, endpoint, after_id, log_begins)
+        found = await _missing(uow, replay, endpoint, after_id)
     else:
         found = await _logged(uow, replay, endpoint, after_id)
     if len(found.chosen) > limit:
@@ -67,9 +64,7 @@ def _fits(replay: Replay, asked: Criteria, endpoint: Subscription, one: Had) -> 
     return endpoint.may_have(one.type, one.event_id)
 
 
-async def _missing(
-    uow: UnitOfWork, replay: Replay, endpoint: Subscription, after_id: str, log_begins: datetime
-) -> Found:
+async def _missing(uow: UnitOfWork, replay: Replay, endpoint: Subscription, after_id: str) -> Found:
     asked = replay.asked
     since, until = asked.since or EARLIEST, asked.until or NEVER
     facts = await store.happened(uow, max(after_id, MESSAGE.first(since)), replay.horizon)
@@ -77,15 +72,16 @@ async def _missing(
         fact
         for fact in facts
         if since <= fact.occurred_at < until and asked.covers(fact.type, fact.event_id) and endpoint.matches(fact)
-        and _can_be_told(fact, endpoint, log_begins)
-    ]  # fmt: skip
+    ]
     ended = len(facts) < PAGE
     if wanted:
         # What waits first: what is recorded between the two looks is then seen by one of them.
         waits = await store.waits(uow, endpoint.id, [fact.id for fact in wanted])
         first = min(fact.occurred_at for fact in wanted) - SKEW
         had = await store.had(uow, endpoint.id, [fact.id for fact in wanted], first)
-        wanted = [fact for fact in wanted if fact.id not in waits | had]
+        # And behind both, because it is said before it goes: what went meanwhile is known to be gone.
+        begins = await store.log_begins(uow) or EARLIEST
+        wanted = [fact for fact in wanted if fact.id not in waits | had and _can_be_told(fact, endpoint, begins)]
     chosen = [Chosen(fact.id, fact.type, endpoint.order_key(fact), None) for fact in wanted]
     return Found(chosen, facts[-1].id if facts else after_id, ended)
 

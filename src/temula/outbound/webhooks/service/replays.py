@@ -1,6 +1,5 @@
 """Use cases of replays: asked for, previewed, watched, cancelled. A worker takes their steps."""
 
-from datetime import timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -52,12 +51,11 @@ class Preview(NamedTuple):
 
 
 class Replays:
-    """Replays, under one catalogue of message types and a log of so many days."""
+    """Replays, under one catalogue of message types."""
 
-    def __init__(self, clock: Clock, types: frozenset[str], log_days: int) -> None:
+    def __init__(self, clock: Clock, types: frozenset[str]) -> None:
         self._clock = clock
         self._types = types
-        self._log = timedelta(days=log_days)
 
     async def create(self, uow: UnitOfWork, asked: ReplayAsked) -> Progress:
         """Begin a replay; what is for a paused or disabled endpoint is sent once it is enabled."""
@@ -82,7 +80,7 @@ class Replays:
             while endpoint is not None and not ended:
                 if self._clock.monotonic() - began > PREVIEW_SECONDS:
                     return Preview(matched, complete=False, sample=sample)
-                found = await choose(uow, replay, endpoint, after_id, log_begins=uow.now - self._log)
+                found = await choose(uow, replay, endpoint, after_id)
                 after_id, ended, matched = found.looked_to, found.ended, matched + len(found.chosen)
                 sample += [(endpoint_id, one) for one in found.chosen[: SAMPLE - len(sample)]]
         return Preview(matched, complete=True, sample=sample)

@@ -1,5 +1,6 @@
 """Every SQL statement by which days of the log are archived and go."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 
 import msgspec
@@ -56,6 +57,12 @@ DELETE_OF_DAY = Statement("""
 DELETE FROM webhook_attempts WHERE organization_id = $1 AND at >= $2 AND at < $3 AND (at, id) < ($4, $5)
 """)
 DROP_DAY = Statement("SELECT temula_webhook_attempts_drop_day($1)")
+NOTE_FORGOTTEN = Statement("""
+INSERT INTO webhook_log_begins AS b (organization_id, at)
+SELECT organization_id, $2 FROM organizations WHERE organization_id = ANY($1::text[]) ORDER BY 1
+ON CONFLICT (organization_id) DO UPDATE SET at = greatest(b.at, excluded.at)
+""")
+LOG_BEGINS = Statement("SELECT at FROM webhook_log_begins WHERE organization_id = $1")
 
 
 async def days(uow: UnitOfWork, before: date) -> list[date]:
@@ -90,3 +97,14 @@ async def drop_day(uow: UnitOfWork, day: date) -> bool:
     Raises `Unavailable` if somebody uses the log at this moment for longer than a blink: ask again.
     """
     return bool(await uow.value(DROP_DAY, day))
+
+
+async def note_forgotten(uow: UnitOfWork, organization_ids: Sequence[OrganizationId], until: datetime) -> None:
+    """Say that what organizations' logs have from before a time is about to go; only a crossing unit of work may."""
+    await uow.run(NOTE_FORGOTTEN, list(organization_ids), until)
+
+
+async def log_begins(uow: UnitOfWork) -> datetime | None:
+    """Tell since when the organization's log has everything; None if nothing has ever gone from it."""
+    begins: datetime | None = await uow.value(LOG_BEGINS, uow.organization_id)
+    return begins

@@ -19,7 +19,7 @@ INSERT INTO webhook_replay_parts (organization_id, replay_id, endpoint_id, fed_a
 SELECT organization_id, $2, id, $4, $4 FROM webhook_endpoints
 WHERE organization_id = $1 AND deleted_at IS NULL AND ($3::text IS NULL OR id = $3)
 """)
-# What waits and what came of it is counted where it stands, until nothing waits any more; then it is written down.
+# What waits and what came of it is counted where it stands, until nothing can come any more; then it is written down.
 _DELIVERED = """
 SELECT count(*) FROM webhook_attempts a WHERE a.organization_id = r.organization_id AND a.replay_id = r.id
     AND a.at >= r.created_at - interval '1 minute' AND a.outcome = 'delivered'"""
@@ -69,12 +69,24 @@ UPDATE webhook_replay_parts SET state = $4, matched = $5, added = $6, looked_to 
 WHERE organization_id = $1 AND replay_id = $2 AND endpoint_id = $3
 """)
 # After `LOCK_REPLAY`, in a statement of its own: its snapshot then has every part that is over.
-FINISH = Statement(f"""
-UPDATE webhook_replays r SET finished_at = $3, state = CASE state WHEN 'cancelled' THEN state ELSE 'done' END,
-    delivered = ({_DELIVERED}), failed = ({_FAILED})
+FINISH = Statement("""
+UPDATE webhook_replays r SET finished_at = $3, state = CASE state WHEN 'cancelled' THEN state ELSE 'done' END
 WHERE organization_id = $1 AND id = $2 AND NOT EXISTS (
     SELECT FROM webhook_replay_parts q
     WHERE q.organization_id = r.organization_id AND q.replay_id = r.id AND q.state <> 'over')
+""")
+# Of what was taken back, by cancelling or with its endpoint, some was under way, and is logged when it has ended.
+COUNT_ENDED = Statement(f"""
+UPDATE webhook_replays r SET delivered = ({_DELIVERED}), failed = ({_FAILED})
+WHERE organization_id = $1 AND id = $2 AND state = 'done' AND delivered IS NULL AND NOT EXISTS (
+    SELECT FROM webhook_replay_parts q
+    JOIN webhook_endpoints e ON e.organization_id = q.organization_id AND e.id = q.endpoint_id
+    WHERE q.organization_id = r.organization_id AND q.replay_id = r.id AND e.deleted_at IS NOT NULL)
+""")
+COUNT_SETTLED = Statement(f"""
+UPDATE webhook_replays r SET delivered = ({_DELIVERED}), failed = ({_FAILED})
+WHERE (organization_id, id) = (
+    SELECT organization_id, id FROM webhook_replays WHERE finished_at < $1 AND delivered IS NULL LIMIT 1)
 """)
 STANDING = Statement("""
 SELECT count(*) FILTER (WHERE next_at <= $4) AS due,
@@ -169,9 +181,20 @@ async def keep_part(uow: UnitOfWork, p: Part) -> None:
 
 
 async def finish(uow: UnitOfWork, replay_id: str) -> bool:
-    """End a replay all parts of which are over, and write down what came of it."""
+    """End a replay all parts of which are over, and write down what came of it, unless more can come."""
     await uow.row(Replay, LOCK_REPLAY, uow.organization_id, replay_id)
-    return bool(await uow.run(FINISH, uow.organization_id, replay_id, uow.now))
+    ended = bool(await uow.run(FINISH, uow.organization_id, replay_id, uow.now))
+    if ended:
+        await uow.run(COUNT_ENDED, uow.organization_id, replay_id)
+    return ended
+
+
+async def settle_one(uow: UnitOfWork, before: datetime) -> bool:
+    """Write down what came of a replay that ended before a time, if there is one of which it is not written.
+
+    One at a time, because it can be a million attempts; only a crossing unit of work sees them all.
+    """
+    return bool(await uow.run(COUNT_SETTLED, before))
 
 
 async def standing(uow: UnitOfWork, part: Part, within: timedelta) -> Standing:
