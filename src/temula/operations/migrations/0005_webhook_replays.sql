@@ -19,7 +19,7 @@ CREATE TABLE webhook_replays (
 COMMENT ON TABLE webhook_replays IS 'retention=90d personal=none';
 COMMENT ON COLUMN webhook_replays.endpoint_id IS 'Null is every endpoint there was when it was asked for.';
 COMMENT ON COLUMN webhook_replays.horizon IS 'The transaction that asked for it: facts of later ones are not for it.';
-COMMENT ON COLUMN webhook_replays.delivered IS 
+COMMENT ON COLUMN webhook_replays.delivered IS
     'Counted in the log once nothing of it can come any more; the log is kept for less long.';
 CREATE INDEX webhook_replays_age ON webhook_replays (finished_at) WHERE finished_at IS NOT NULL;
 SELECT temula_wall('webhook_replays');
