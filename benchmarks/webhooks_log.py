@@ -12,22 +12,22 @@ import os
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
-import asyncpg
 import msgspec
 import uvloop
 
 from benchmarks.receivers import Answering, Farm, farm
 from benchmarks.webhooks import Ground, ground
 from temula.kernel.database import Database
+from temula.kernel.errors import Unavailable
 from temula.kernel.ids import DELIVERY_ATTEMPT
 from temula.kernel.pages import window
 from temula.kernel.sql import Statement
 from temula.kernel.tenancy import Actor
 from temula.operations.running import log_quietly
 from temula.outbound.webhooks import service, store
-from temula.outbound.webhooks.jobs import adding_up
+from temula.outbound.webhooks.jobs import adding_up, forgetting
 from temula.outbound.webhooks.model import Attempt, Sought, Step, answered
 
 DAYS, ENDPOINTS, ASKED, FRESH = 7, 100, 30, 5
@@ -237,7 +237,7 @@ async def _drop(g: Ground, actor: Actor, first: datetime) -> None:
         for n in range(3):
             await asyncio.sleep(LOGGING / 4)
             began = time.perf_counter()
-            await _drop_day(g.owner, f"webhook_attempts_{first + timedelta(days=n):%Y%m%d}")
+            await _drop_day(g, (first + timedelta(days=n)).date())
             dropped.append(time.perf_counter() - began)
         await asyncio.sleep(LOGGING / 4)
 
@@ -249,10 +249,16 @@ async def _drop(g: Ground, actor: Actor, first: datetime) -> None:
     )
 
 
-async def _drop_day(owner: asyncpg.Connection, name: str) -> None:
-    # Nobody who reads or writes another day waits: only the row that says that it is a partition is changed.
-    await owner.execute(f"ALTER TABLE webhook_attempts DETACH PARTITION {name} CONCURRENTLY")
-    await owner.execute(f"DROP TABLE {name}")
+async def _drop_day(g: Ground, day: date) -> None:
+    # As the job does: the lock is given up at once if somebody holds it, so that nobody waits behind it.
+    while True:
+        try:
+            async with g.database.crossing("a benchmark drops a day") as uow:
+                await store.drop_day(uow, day)
+        except Unavailable:
+            await asyncio.sleep(forgetting.PAUSE)
+        else:
+            return
 
 
 async def _logged(g: Ground, template: Attempt, until: Awaitable[None]) -> list[float]:
