@@ -11,7 +11,8 @@ from temula.kernel.ids import InvalidId
 from temula.kernel.pages import FROM_THE_START, Window
 from temula.kernel.sql import Statement, columns
 from temula.outbound.webhooks.model import Attempt, Delivery, Latest
-from temula.outbound.webhooks.store.search import planned, steps_back
+from temula.outbound.webhooks.model.search import steps_back
+from temula.outbound.webhooks.store.search import planned
 
 S = TypeVar("S", bound=msgspec.Struct)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -69,19 +70,18 @@ async def delivery(uow: UnitOfWork, delivery_id: str) -> Delivery | None:
 
 async def deliveries(uow: UnitOfWork, window: Window, endpoint_id: str | None) -> list[Delivery]:
     """List deliveries, newest first."""
-    asked = (uow, Delivery, window.before, window.fetch)
     if endpoint_id is None:
-        return await _newest(DELIVERIES, *asked)
-    return await _newest(DELIVERIES_OF_ENDPOINT, *asked, endpoint_id)
+        return await _newest(uow, Delivery, DELIVERIES, window.before, window.fetch)
+    return await _newest(uow, Delivery, DELIVERIES_OF_ENDPOINT, window.before, window.fetch, endpoint_id)
 
 
 async def latest(uow: UnitOfWork, limit: int) -> list[Latest]:
     """List the newest deliveries with where they go."""
-    return await _newest(LATEST, uow, Latest, FROM_THE_START, limit)
+    return await _newest(uow, Latest, LATEST, FROM_THE_START, limit)
 
 
 async def _newest(
-    statement: Statement, uow: UnitOfWork, into: type[S], before: str, limit: int, *narrowed: str
+    uow: UnitOfWork, into: type[S], statement: Statement, before: str, limit: int, *narrowed: str
 ) -> list[S]:
     """Read what stands below an id piece by piece, until there are `limit`."""
     start = uow.now if before == FROM_THE_START else DELIVERY_ID.time(DELIVERY_ID.parse(before))

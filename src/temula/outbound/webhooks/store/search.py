@@ -4,7 +4,7 @@ Each way goes through one index in the order of time, looks at a bounded number 
 fit: the inner LIMIT is what keeps the planner from any other index. All take the same arguments.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ import msgspec
 from temula.kernel.database import UnitOfWork
 from temula.kernel.sql import Statement, columns
 from temula.outbound.webhooks.model.delivery import Attempt, Logged
-from temula.outbound.webhooks.model.search import By, Sought
+from temula.outbound.webhooks.model.search import By, Sought, steps_back
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -104,9 +104,7 @@ SEARCHES = {
 # days are planned for once a connection, for any arguments. Left alone, PostgreSQL plans for all at the sixth time.
 PLAN_EACH = Statement("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)")
 PLAN_ONCE = Statement("SELECT set_config('plan_cache_mode', 'force_generic_plan', true)")
-FEW_DAYS = timedelta(days=22)
-# How much further back each search goes than the one before it; together they are few days.
-STEPS = (timedelta(days=1), timedelta(days=4), timedelta(days=16))
+FEW_DAYS = timedelta(days=22)  # more than all of `STEPS`
 # The times are said twice: to the planner all of them, so that it leaves out other days.
 ROWS = Statement(f"""
 SELECT {columns(Logged, "a")} FROM unnest($2::timestamptz[], $3::text[]) WITH ORDINALITY AS l (at, id, n)
@@ -127,16 +125,6 @@ WHERE organization_id = $1 AND at >= $2 AND at <= $3 AND id = $4
 
 class _Said(msgspec.Struct, frozen=True):
     id: str
-
-
-def steps_back(start: datetime, since: datetime) -> Iterator[datetime]:
-    """Give where each step back from a time ends, the last at `since`."""
-    for step in STEPS:
-        if start - since <= step:
-            break
-        start -= step
-        yield start
-    yield since
 
 
 async def planned(uow: UnitOfWork, length: timedelta) -> bool:
