@@ -114,18 +114,39 @@ class Hot(NamedTuple):
     arguments: tuple[Any, ...]
     indexes: set[str]
     role: str = APP
+    plan: sql.Statement | None = None
 
 
 def page(name: str, statement: sql.Statement, kind: str, index: str, *narrowed: str) -> Hot:
     return Hot(name, statement, (BIG, id_(kind), 51, *narrowed), {index})
 
 
-def search(by: By, index: str, **asked: Any) -> Hot:
-    """A search of the log, with what it is asked for in the order of its arguments."""
+def deliveries(name: str, statement: sql.Statement, *narrowed: str) -> list[Hot]:
+    """A piece of a list of deliveries, of few days and of many."""
+
+    def back(days: int) -> tuple[Any, ...]:
+        return BIG, id_("dlv"), 51, id_("dlv", 0), NOW - timedelta(days=days), *narrowed
+
+    found = {"webhook_deliveries_pkey" if not narrowed else "webhook_deliveries_pkey|webhook_deliveries_due"}
+    return [
+        Hot(f"{name}, near", statement, back(1), found, plan=webhooks.PLAN_EACH),
+        Hot(f"{name}, far", statement, back(90), found, plan=webhooks.PLAN_ONCE),
+    ]
+
+
+def search(by: By, index: str, **asked: Any) -> list[Hot]:
+    """A search of the log, of few days and of many, with what it is asked for in the order of its arguments."""
     given = [asked.get(name) for name in ("endpoint", "types", "lowest", "highest")]
     more = [asked[name] for name in ("messages",) if name in asked]
-    arguments = (BIG, NOW, "", NOW - timedelta(days=90), 5000, 51, *given, False, None, asked.get("error"), None, *more)
-    return Hot(f"log by {by}", webhooks.SEARCHES[by], arguments, {index})
+
+    def back(days: int, *, far: bool) -> tuple[Any, ...]:
+        since, error = NOW - timedelta(days=days), asked.get("error")
+        return BIG, NOW, "", since, 5000, 51, *given, False, None, error, None, far, *more
+
+    return [
+        Hot(f"log by {by}, near", webhooks.SEARCHES[by], back(1, far=False), {index}, plan=webhooks.PLAN_EACH),
+        Hot(f"log by {by}, far", webhooks.SEARCHES[by], back(90, far=True), {index}, plan=webhooks.PLAN_ONCE),
+    ]
 
 
 def of_day(name: str) -> str:
@@ -154,17 +175,18 @@ HOT = (
     Hot("log what was delivered", webhooks.ADD_DELIVERED, ([BIG], [id_("whe", 200)], [0], [1], [id_("dlv")], [1],
         [NOW], ["dat_1"], [None], [1], [None], [""], [], [200], [], [], [None]),
         {"webhook_queues_pkey", "webhook_deliveries_pkey"}, CROSSING),
-    Hot("attempts of a delivery", webhooks.ATTEMPTS, (BIG, id_("dlv")),
-        {"webhook_attempts_20261201_organization_id_delivery_id_numbe_idx"}),
+    Hot("rows of the log", webhooks.ROWS, (BIG, [NOW], [id_("dat")]), {OF_DAY}, plan=webhooks.PLAN_EACH),
+    Hot("attempts of a delivery", webhooks.ATTEMPTS, (BIG, id_("dlv"), NOW),
+        {"webhook_attempts_20261201_organization_id_delivery_id_numbe_idx"}, plan=webhooks.PLAN_EACH),
     Hot("attempts of a day to archive", webhooks.PAGE_OF_DAY, (BIG, NOW, id_("dat"), TOMORROW, 100), {OF_DAY}),
     Hot("attempts of a day to erase in", webhooks.PAGE_OF_ATTEMPTS, (BIG, NOW, id_("dat"), TOMORROW, 500), {OF_DAY}),
     Hot("where a step of a day ends", webhooks.STEP_OF_DAY, (BIG, NOW, TOMORROW, 5000), {OF_DAY}, CROSSING),
     Hot("a step of a day goes", webhooks.DELETE_OF_DAY, (BIG, NOW, TOMORROW, NOW + MINUTE, "dat"), {OF_DAY}, CROSSING),
     Hot("facts to erase in", webhooks.PAGE_OF_FACTS, (BIG, 20_000, 0, 500), {"facts_pkey|facts_order"}),
-    search(By.TIME, of_day("pkey")),
-    search(By.ENDPOINT, of_day("organization_id_endpoint_id_at_idx"), endpoint=id_("whe", 200)),
-    search(By.TYPE, of_day("organization_id_type_at_idx"), types=["x3"]),
-    search(By.MESSAGES, of_day("organization_id_message_id_endpoi_idx"), messages=[id_("msg")]),
+    *search(By.TIME, of_day("pkey")),
+    *search(By.ENDPOINT, of_day("organization_id_endpoint_id_at_idx"), endpoint=id_("whe", 200)),
+    *search(By.TYPE, of_day("organization_id_type_at_idx"), types=["x3"]),
+    *search(By.MESSAGES, of_day("organization_id_message_id_endpoi_idx"), messages=[id_("msg")]),
     Hot("what is said of an object", webhooks.SAID_OF, (BIG, id_("reg", 200), 201), {"fact_objects_pkey"}),
     Hot("an attempt", webhooks.ATTEMPT, (BIG, NOW - timedelta(seconds=1), NOW, id_("dat")), {of_day("pkey")}),
     Hot("an hour's counts", webhooks.HOURS, (BIG, NOW - timedelta(hours=24), NOW), {"webhook_hours_hour"}),
@@ -208,7 +230,8 @@ HOT = (
     page("check-ins", checkins.LIST, "chk", "check_ins_pkey"),
     page("check-ins of an event", checkins.LIST_OF_EVENT, "chk", "check_ins_event", EVENT),
     page("payments", payments.LIST, "pay", "payments_pkey"),
-    page("deliveries", webhooks.DELIVERIES, "dlv", "webhook_deliveries_pkey"),
+    *deliveries("deliveries", webhooks.DELIVERIES),
+    *deliveries("deliveries of an endpoint", webhooks.DELIVERIES_OF_ENDPOINT, id_("whe", 200)),
 )  # fmt: skip
 
 
@@ -246,8 +269,8 @@ async def planned(connection: asyncpg.Connection, hot: Hot) -> list[dict[str, An
     async with connection.transaction():
         await connection.execute(f"SET LOCAL ROLE {hot.role}")
         await connection.execute("SELECT set_config('temula.organization', $1, true)", BIG)
-        if hot.statement in webhooks.SEARCHES.values():
-            await connection.execute(webhooks.PLAN_ONCE)
+        if hot.plan is not None:
+            await connection.execute(hot.plan)
         name = f"hot_{next(NUMBERS)}"
         await connection.execute(f"PREPARE {name} AS {hot.statement}")
         for _ in range(7):

@@ -9,6 +9,7 @@ import pytest
 from temula.kernel.sealing import SealedRow
 from temula.operations import migrations, rotation
 from temula.outbound.webhooks import store as webhooks
+from temula.outbound.webhooks.model import Delivery, Latest
 from tests.harness.postgres import Postgres
 from tests.harness.statements import Decoding, Found, decodings, statements
 
@@ -59,8 +60,10 @@ async def test_rows_fit_their_structs(connection: asyncpg.Connection) -> None:
     """What a statement returns is named like the fields of the struct it is decoded into, in their order."""
     found, unread = decodings()
     assert len(found) > 60
-    assert set(unread) == {"SealedRow, column.read", "Looked, SEARCHES[by]"}
+    assert set(unread) == {"SealedRow, column.read", "Looked, SEARCHES[by]", "into, statement"}
     found += [Decoding(by, webhooks.Looked, statement) for by, statement in webhooks.SEARCHES.items()]
+    found += [Decoding("newest", Delivery, one) for one in (webhooks.DELIVERIES, webhooks.DELIVERIES_OF_ENDPOINT)]
+    found.append(Decoding("newest", Latest, webhooks.LATEST))
     found += [Decoding(f"{column.table}.{column.column}", SealedRow, column.read) for column in rotation.columns()]
     for one in found:
         returned = [column.name for column in (await connection.prepare(one.statement)).get_attributes()]

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from temula.domain.events.facts import EventArchived
 from temula.kernel.clock import rfc3339
-from temula.kernel.ids import DELIVERY_ATTEMPT, MESSAGE
+from temula.kernel.ids import DELIVERY, DELIVERY_ATTEMPT, MESSAGE
 from temula.outbound.webhooks import store
 from temula.outbound.webhooks.model import Attempt, By, Outcome
 from temula.outbound.webhooks.service import searching
@@ -207,6 +207,61 @@ async def test_pages_neither_skip_nor_repeat(watched: Watched) -> None:
         assert order == sorted(order, reverse=True)
     last = await watched.api.call("GET", "/webhooks/attempts?limit=7&status=failed" + cursor)
     assert (last.status, last.json["errors"][0]["pointer"]) == (422, "/cursor")
+
+
+async def far_apart(watched: Watched) -> list[Attempt]:
+    """Attempts of one message that was first sent eighty days ago, newest first; one was tried twice, the 11th here."""
+    one = await template(watched)
+    days = (80, 79.8, 79.1, 78, 76, 75, 60, 59, 58.5, 40, 20, 1)
+    watched.still.clock.advance(80 * 86_400 + 1)
+    made = []
+    for at in (one.at + timedelta(days=n) for n in days):
+        changes = {"at": at, "id": DELIVERY_ATTEMPT.new(at), "delivery_id": DELIVERY.new(at), "status": 503}
+        made.append(msgspec.structs.replace(one, outcome=Outcome.EXHAUSTED, **changes))
+    at = one.at + timedelta(days=0.5)
+    tried = {"at": at, "id": DELIVERY_ATTEMPT.new(at), "delivery_id": DELIVERY.new(at), "outcome": Outcome.RETRIED}
+    made.append(msgspec.structs.replace(made[-1], **tried))
+    made[-3] = msgspec.structs.replace(made[-3], delivery_id=tried["delivery_id"], number=2)
+    async with watched.still.temula.house.database.crossing("a test logs") as uow:
+        for day in {each.at.date() for each in made}:
+            await store.make_day(uow, day)
+        await store.add_attempts(uow, made)
+    return [*made, one]
+
+
+async def test_what_lies_far_back_is_found(watched: Watched) -> None:
+    """Over eighty days, pages of any size hold each attempt once, newest first, by each index."""
+    made = await far_apart(watched)
+    ids = [each.id for each in made]
+    of_endpoint = f"endpoint_id={watched.endpoint['id']}"
+
+    async def read(query: str) -> list[str]:
+        return [item["id"] for page in await pages(watched.api, query) for item in page]
+
+    for limit in (1, 2, 5, 100):
+        for query in (of_endpoint, "type=event.updated", f"message_id={made[0].message_id}", ""):
+            assert await read(f"limit={limit}&{query}") == ids, (query, limit)
+    for query in ("status=failed", "status=503", f"status=failed&{of_endpoint}"):
+        assert await read(f"limit=4&{query}") == ids[:-1], query
+    between = f"from={rfc3339(made[9].at)}&until={rfc3339(made[3].at)}"
+    for query in ("limit=2", "limit=50&status=503"):
+        assert await read(f"{query}&{between}") == ids[4:10], query
+
+
+async def test_deliveries_of_long_ago_are_found(watched: Watched) -> None:
+    """Over eighty days, lists of any size hold each delivery once, newest first, and each has its attempts."""
+    made = await far_apart(watched)
+    again = made.pop(10)
+    ids = [each.delivery_id for each in made]
+    for limit in (1, 5, 100):
+        for query in ("", f"?endpoint_id={watched.endpoint['id']}"):
+            listed = await watched.api.every(f"/webhooks/deliveries{query}", limit)
+            assert [item["id"] for item in listed] == ids, (query, limit)
+    for each in made:
+        found = await watched.api.get(f"/webhooks/deliveries/{each.delivery_id}")
+        tries = [each, again] if each.delivery_id == again.delivery_id else [each]
+        assert [tried["id"] for tried in found["attempts"]] == [tried.id for tried in tries]
+        assert found["delivery"]["state"] == ("delivered" if each is made[-1] else "exhausted")
 
 
 async def test_what_seldom_fits_is_found_over_several_pages(watched: Watched) -> None:

@@ -1,7 +1,8 @@
-"""What the log is searched for, and by which of its indexes that is found."""
+"""What the log is searched for, by which of its indexes that is found, and in which steps back."""
 
 import re
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ _CLASS = re.compile(r"[1-9]xx")
 FAILED = (Outcome.RETRIED, Outcome.EXHAUSTED, Outcome.GONE)
 USUAL_ANSWER = 200
 _SUCCESSES = (200, 299)
+# How much further back each search goes than the one before it.
+STEPS = (timedelta(days=1), timedelta(days=4), timedelta(days=16))
 
 
 class Answered(NamedTuple):
@@ -98,3 +101,13 @@ class Sought(NamedTuple):
             By.ENDPOINT: of_endpoint and not failed,
         }
         return [by for by, leads in led.items() if leads] or [By.TIME]
+
+
+def steps_back(start: datetime, since: datetime) -> Iterator[datetime]:
+    """Give where each step back from a time ends, the last at `since`."""
+    for step in STEPS:
+        if start - since <= step:
+            break
+        start -= step
+        yield start
+    yield since

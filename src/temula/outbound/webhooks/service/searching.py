@@ -74,19 +74,17 @@ async def search(uow: UnitOfWork, window: Window, sought: Sought) -> Found:
 async def _searched(
     uow: UnitOfWork, window: Window, stretch: store.Stretch, sought: Sought, ways: Sequence[By], messages: Sequence[str]
 ) -> Found:
-    reached: list[tuple[store.Place, list[store.Looked]]] = []
+    reached: list[tuple[store.Place, Sequence[store.Place]]] = []
     for by in ways:
-        look = LOOKED_AT[by]
-        looked = await store.search(uow, by, stretch, sought, messages, look, window.fetch)
-        fit = [one for one in looked if one.fits]
+        fit, last = await store.search(uow, by, stretch, sought, messages, LOOKED_AT[by], window.fetch)
         if len(fit) > window.limit:
-            last = _place_of(fit[window.limit - 1])
-            return Found(fit[: window.limit], _cursor(window, last), last.at)
-        if not looked or looked[-1].n < look or looked[-1].at < stretch.since:
-            return Found(fit, None, None)
-        reached.append((_place_of(looked[-1]), fit))
-    furthest, found = min(reached, key=lambda one: one[0])
-    return Found(found, _cursor(window, furthest), furthest.at)
+            fit, last = fit[: window.limit], fit[window.limit - 1]
+            return Found(await store.at_places(uow, fit), _cursor(window, last), last.at)
+        if last is None:
+            return Found(await store.at_places(uow, fit), None, None)
+        reached.append((last, fit))
+    last, fit = min(reached, key=lambda one: (one[0].at, one[0].id))
+    return Found(await store.at_places(uow, fit), _cursor(window, last), last.at)
 
 
 async def attempt(uow: UnitOfWork, attempt_id: str) -> tuple[Attempt, bytes | None]:
@@ -127,10 +125,6 @@ def _place(window: Window, until: datetime) -> store.Place:
         return store.Place(until, "")
     at, _, identifier = window.before.partition(" ")
     return store.Place(datetime.fromisoformat(at), identifier)
-
-
-def _place_of(attempt_: Logged) -> store.Place:
-    return store.Place(attempt_.at, attempt_.id)
 
 
 def _cursor(window: Window, last: store.Place) -> str:
