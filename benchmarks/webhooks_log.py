@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 import uvloop
@@ -33,7 +34,7 @@ from temula.outbound.webhooks.model import Attempt, Sought, Step, answered
 DAYS, ENDPOINTS, ASKED, FRESH = 7, 100, 30, 5
 EACH_SECOND = math.ceil(int(os.environ.get("TEMULA_ATTEMPTS", "10000000")) / DAYS / 86_400)
 ATTEMPTS = EACH_SECOND * 86_400 * DAYS
-AT_ONCE, LOGGING = 64, 4.0
+AT_ONCE, LOGGING, DROPPED = 64, 10.0, 3
 TYPES = ["ticket.issued", "registration.created", "check_in.completed", "attendee.checked_in", "payment.succeeded"]
 # The digits of an id carry its time, by which an attempt is found. All of a second are made in its first millisecond.
 SECONDS = Statement("""
@@ -82,6 +83,13 @@ INSERT INTO webhook_hours SELECT $1, endpoint_id, hour, 140, 137, 3, 0, 0, 3, 70
 FROM unnest($2::text[]) AS endpoint_id,
     generate_series(date_trunc('hour', now()) - interval '31 days', date_trunc('hour', now()), '1 hour') AS hour
 """)
+
+
+class Logged(NamedTuple):
+    """When a transaction that logs attempts began and ended, in seconds."""
+
+    began: float
+    ended: float
 
 
 def main() -> None:
@@ -225,28 +233,35 @@ async def _repeated(ask: Callable[[], Awaitable[None]]) -> list[float]:
 
 
 async def _drop(g: Ground, actor: Actor, first: datetime) -> None:
-    """Log without a pause, and drop the oldest three days meanwhile."""
+    """Log without a pause, and drop the oldest days meanwhile, one in each window: in truth it is one in a day."""
     async with g.database.reading(actor) as uow:
         asked = window(g.ring, None, 1, "benchmark")
         (one,) = (await service.search(uow, asked, Sought())).attempts
         template, _ = await service.attempt(uow, one.id)
-    before = await _logged(g, template, asyncio.sleep(LOGGING))
-    dropped: list[float] = []
-
-    async def drop() -> None:
-        for n in range(3):
-            await asyncio.sleep(LOGGING / 4)
-            began = time.perf_counter()
-            await _drop_day(g, (first + timedelta(days=n)).date())
-            dropped.append(time.perf_counter() - began)
-        await asyncio.sleep(LOGGING / 4)
-
-    during = await _logged(g, template, drop())
+    before, during, within, dropped = [], [], [], []
+    for n in range(DROPPED):
+        before += await _logged(g, template, asyncio.sleep(LOGGING))
+        dropping = asyncio.ensure_future(_dropped_amid(g, (first + timedelta(days=n)).date()))
+        logged = await _logged(g, template, dropping)
+        began, ended = await dropping
+        dropped.append(ended - began)
+        within += [one for one in logged if one.began < ended and one.ended > began]
+        during += logged
     print(
         f"dropping a day of {ATTEMPTS // DAYS:,}: {', '.join(f'{one:.2f}' for one in dropped)} s; logging {AT_ONCE} "
-        f"attempts meanwhile: p95 {_p95(during):.1f} ms, max {max(during):.1f} ms; before: p95 {_p95(before):.1f} ms, "
-        f"max {max(before):.1f} ms"
+        f"attempts in {LOGGING:.0f} s in which it is dropped: {_told(during)}; without: {_told(before)}; "
+        f"while it goes: {_told(within)}"
     )
+
+
+async def _dropped_amid(g: Ground, day: date) -> tuple[float, float]:
+    """Drop a day in the middle of a window; give when that began and ended."""
+    await asyncio.sleep(LOGGING / 2)
+    began = time.perf_counter()
+    await _drop_day(g, day)
+    ended = time.perf_counter()
+    await asyncio.sleep(LOGGING / 2)
+    return began, ended
 
 
 async def _drop_day(g: Ground, day: date) -> None:
@@ -261,9 +276,9 @@ async def _drop_day(g: Ground, day: date) -> None:
             return
 
 
-async def _logged(g: Ground, template: Attempt, until: Awaitable[None]) -> list[float]:
-    """Milliseconds of each transaction that logs attempts while something else runs."""
-    took = []
+async def _logged(g: Ground, template: Attempt, until: Awaitable[object]) -> list[Logged]:
+    """Log attempts, a transaction after another, while something else runs."""
+    logged = []
     running = asyncio.ensure_future(until)
     while not running.done():
         now = datetime.now(UTC)
@@ -274,11 +289,12 @@ async def _logged(g: Ground, template: Attempt, until: Awaitable[None]) -> list[
         began = time.perf_counter()
         async with g.database.crossing("a benchmark logs") as uow:
             await store.add_attempts(uow, attempts)
-        took.append((time.perf_counter() - began) * 1000)
+        logged.append(Logged(began, time.perf_counter()))
         await asyncio.sleep(0.002)
     await running
-    return took
+    return logged
 
 
-def _p95(took: list[float]) -> float:
-    return sorted(took)[int(len(took) * 0.95)]
+def _told(logged: Sequence[Logged]) -> str:
+    took = sorted((one.ended - one.began) * 1000 for one in logged)
+    return f"p50 {statistics.median(took):.1f}, p95 {took[int(len(took) * 0.95)]:.1f}, max {took[-1]:.1f} ms"
