@@ -21,3 +21,17 @@ async def test_people_are_added_listed_and_changed(operator: Operator) -> None:
     assert len(refused.strip().splitlines()) == 1
     assert "is not one of" in await operator.run("members", "change", member, "--role", "king", *here, fails=True)
     assert "There is a team" in await operator.run("teams", "add", "North", *here, fails=True)
+
+
+async def test_a_command_that_is_wrong_is_told_in_one_line(operator: Operator) -> None:
+    """Unknown commands and options, values that do not fit and what is missing: one line that says where help is."""
+    wrong: dict[str, tuple[str, ...]] = {
+        "No such command 'sell'. See `temula --help`": ("sell",),
+        "No such option: --all. See `temula webhooks log --help`": ("webhooks", "log", "--all"),
+        "Missing option '--organization'. See `temula privacy erase --help`": ("privacy", "erase"),
+        "Invalid value for '--limit'": ("webhooks", "log", "--limit", "many"),
+    }
+    for said, words in wrong.items():
+        lines = (await operator.run(*words, fails=True)).splitlines()
+        assert len(lines) == 1, lines
+        assert said in lines[0].replace("python -m temula.operations.cli", "temula")

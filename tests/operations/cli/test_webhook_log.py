@@ -71,6 +71,19 @@ async def test_the_log_at_the_command_line(operator: Operator) -> None:
     assert (shown["signature"], shown["response_body"]) == ("5ec3", OBEYED)
 
 
+async def test_the_log_on_a_narrow_terminal(operator: Operator) -> None:
+    """Eighty columns show an attempt in two lines: every id is whole, and no line is longer."""
+    here = ("--organization", operator.sandbox.organization_id)
+    attempts = await filled(operator)
+    operator.environ["COLUMNS"] = "80"
+    lines = (await operator.run("webhooks", "log", *here)).splitlines()
+    assert max(map(len, lines)) <= 80
+    for one in attempts:
+        first = next(n for n, line in enumerate(lines) if one.id in line)
+        assert one.endpoint_id in lines[first + 1]
+        assert one.type in lines[first + 1]
+
+
 async def test_what_was_counted_at_the_command_line(operator: Operator) -> None:
     """A row an hour or day, and the total."""
     here = ("--organization", operator.sandbox.organization_id)

@@ -99,7 +99,7 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """Print rows under their heads; what is too long for its column goes on below, so that nothing is cut off."""
     shown = Table()
     for name in head:
-        shown.add_column(name, no_wrap=name == "id", overflow="fold")
+        shown.add_column(name, no_wrap=name.split("\n")[0] == "id", overflow="fold")
     for row in rows:
         shown.add_row(*(str(cell) for cell in row))
     Console().print(shown)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from temula.outbound.schemas.webhooks import LoggedAttempt, StatsView, WholeAttempt
     from temula.outbound.webhooks.model import Sought
 
+WIDE = 136  # columns of a terminal that has room for a line an attempt
 _AGO = re.compile(r"(\d{1,4})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 EndpointOption = Annotated[str | None, typer.Option("--endpoint", help="Only of this endpoint (whe_...)")]
@@ -61,12 +62,15 @@ def log(  # noqa: PLR0913 - options, each by its name
     if as_json:
         _print_json(found)
         return
-    rows = [
-        (one.id, f"{one.at:%Y-%m-%d %H:%M:%S}", one.endpoint_id, one.type, str(one.number),
-         str(one.status or one.error or ""), f"{one.duration_ms} ms", one.outcome)
+    heads: tuple[str, ...] = ("id", "endpoint", "at (UTC)", "type", "answer", "took", "no.", "outcome")
+    rows: list[tuple[str, ...]] = [
+        (one.id, one.endpoint_id, f"{one.at:%Y-%m-%d %H:%M:%S}", one.type, str(one.status or one.error or ""),
+         f"{one.duration_ms} ms", str(one.number), one.outcome)
         for one in found
     ]  # fmt: skip
-    table(("id", "at (UTC)", "endpoint", "type", "no.", "answer", "took", "outcome"), rows)
+    if Console().width < WIDE:
+        heads, rows = _in_pairs(heads), [_in_pairs(row) for row in rows]
+    table(heads, rows)
 
 
 def stats(
@@ -101,6 +105,11 @@ def stats(
 
 
 WEBHOOKS: dict[str, Callable[..., None]] = {"log": log, "stats": stats}
+
+
+def _in_pairs(cells: tuple[str, ...]) -> tuple[str, ...]:
+    """Put each two cells into one, the second below the first."""
+    return tuple(f"{upper}\n{lower}" for upper, lower in zip(cells[::2], cells[1::2], strict=True))
 
 
 def _search(organization: str, sought: "Sought", most: int) -> "list[LoggedAttempt]":
