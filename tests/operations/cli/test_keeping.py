@@ -119,3 +119,10 @@ async def test_killed_between_archive_and_drop(operator: Operator, owner: asyncp
     assert not await there(owner, old)
     assert places[0].read_bytes() == before
     assert len(read(folder, live, old)) == 1200
+
+
+async def test_archives_of_nobody(operator: Operator) -> None:
+    """An organization that is not there is told in one line, and not as one that has no archives."""
+    said = await operator.run("webhooks", "archives", "list", "--organization", f"org_{'0' * 25}1", fails=True)
+    assert len(said.strip().splitlines()) == 1
+    assert "┃" not in said

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from temula.operations.cli.shared import OwnOrganization, actor_of, in_house, looking, own, table
+from temula.operations.cli.shared import OwnOrganization, actor_of, in_house, own, require, table
 
 if TYPE_CHECKING:
     from datetime import date
@@ -63,8 +63,8 @@ def archives_list(*, organization: OwnOrganization = None) -> None:
     organization_id = actor_of(own(organization)).organization_id
 
     async def work(house: "House") -> "list[Manifest]":
-        async with looking(house, organization_id):
-            return await house.archives.listed(organization_id)
+        await require(house, organization_id)
+        return await house.archives.listed(organization_id)
 
     rows = [
         (str(one.day), str(one.rows), str(one.bytes), one.file, str(one.written_at), str(one.erased_at or ""))
@@ -88,8 +88,8 @@ def archives_get(
     organization_id = actor_of(own(organization)).organization_id
 
     async def work(house: "House") -> int:
-        async with looking(house, organization_id):
-            manifest = await house.archives.manifest(organization_id, day.date())
+        await require(house, organization_id)
+        manifest = await house.archives.manifest(organization_id, day.date())
         write, end = _writer(output, sys.stdout.buffer.write)
         try:
             with Progress(transient=True, console=Console(stderr=True)) as progress:

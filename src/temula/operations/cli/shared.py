@@ -68,6 +68,12 @@ async def looking(house: "House", organization: str) -> "AsyncIterator[UnitOfWor
         yield uow
 
 
+async def require(house: "House", organization: str) -> None:
+    """Raise `NotFound` if there is no such organization."""
+    async with looking(house, organization):
+        return
+
+
 def acting(organization: str, work: "Callable[[House, UnitOfWork], Awaitable[T]]") -> T:
     """Do something for an organization in one unit of work; raises `NotFound` if there is no such organization."""
     from temula.domain.organizations import service as organizations
