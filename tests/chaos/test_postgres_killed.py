@@ -12,6 +12,7 @@ from temula.operations import migrations
 from temula.operations.embedded import EmbeddedPostgres
 from tests.chaos.site import Site, again, all_arrived, have_come, site_on
 from tests.harness.fleet import ready
+from tests.harness.ground import found
 from tests.harness.house import until
 from tests.harness.places import open_folder
 from tests.harness.receiver import Receiver
@@ -39,7 +40,9 @@ async def test_postgresql_is_killed(hooks: Receiver, chance: random.Random) -> N
 async def _rounds(
     server: EmbeddedPostgres, folder: Path, site: Site, hooks: Receiver, chance: random.Random
 ) -> None:  # fmt: skip
+    others = await present(site)
     workers = [await site.worker() for _ in range(WORKERS)]
+    await until(lambda: all_present(site, others + WORKERS))  # who is still starting may end: that is no loss
     acknowledged: set[str] = set()
     slowest = 0.0
     async with aiohttp.ClientSession() as web:
@@ -75,3 +78,16 @@ def family(folder: Path) -> list[int]:
     first = postmaster(folder)
     children = Path(f"/proc/{first}/task/{first}/children")
     return [first, *map(int, children.read_text().split())]
+
+
+async def present(site: Site) -> int:
+    """How many processes are connected: each holds a lock of its own as long as it is."""
+    query = """
+        SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+        WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.objsubid = 1"""
+    ((number,),) = await found(site.temula.owner_url, query)
+    return int(number)
+
+
+async def all_present(site: Site, number: int) -> bool:
+    return await present(site) >= number
