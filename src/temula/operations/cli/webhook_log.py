@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from temula.outbound.schemas.webhooks import LoggedAttempt, StatsView, WholeAttempt
     from temula.outbound.webhooks.model import Sought
 
-WIDE = 136  # columns of a terminal that has room for a line an attempt
+WIDE = 164  # columns of a terminal that has room for any attempt in one line
 _AGO = re.compile(r"(\d{1,4})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 EndpointOption = Annotated[str | None, typer.Option("--endpoint", help="Only of this endpoint (whe_...)")]
