@@ -1,6 +1,7 @@
 """Runs the benchmarks one after the other: `python -m benchmarks [name ...]`."""
 
 import importlib
+import os
 import pkgutil
 import sys
 
@@ -16,6 +17,7 @@ def main() -> None:
     if unknown := sorted(set(asked) - set(names)):
         sys.stderr.write(f"benchmarks: there is no {unknown[0]}; there are: {', '.join(names)}\n")
         sys.exit(2)
+    print(f"Python {sys.version}, {os.cpu_count()} cores")  # how it was built matters: up to a fifth of a worker's rate
     for name in asked:
         print(f"\n== {name}")
         importlib.import_module(f"benchmarks.{name}").main()
