@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import settings
 
 from temula.kernel.clock import ManualClock
 from temula.kernel.database import Database
@@ -12,6 +13,10 @@ from tests.harness.house import Running, Tenant
 from tests.harness.places import open_folder
 from tests.harness.postgres import Postgres
 from tests.harness.receiver import Receiver
+
+# How long one example takes is the machine's affair: a slow hour failed a test that was true.
+settings.register_profile("temula", settings.default, deadline=None)
+settings.load_profile("temula")
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ async def read(owner_url: str, kind: str, lists: list[list[object]]) -> list[lis
         await connection.close()
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lists=st.lists(TEXTS, max_size=20))
 def test_texts_come_back_as_they_were(owner_url: str, lists: list[list[object]]) -> None:
     """Whatever they hold: quotes, backslashes, braces, commas, the word NULL, nothing, or None."""

@@ -109,7 +109,7 @@ def test_every_character_that_is_drawn_has_its_glyph(name: str, caplog: pytest.L
     assert not caplog.records
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=400), st.text(max_size=60), st.text(max_size=40))
 @example("", "", "")
 @example("{nb} **bold** __u__", "\ud800\x00\u202e\ufeff", "\u0301" * 40)

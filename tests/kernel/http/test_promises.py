@@ -22,7 +22,7 @@ LISTED = [case["ip"] for case in CASES if case["group"] == "address"]
 GOOD_ONES = ["93.184.216.34", "1.1.1.1", "8.8.8.8", "2606:4700::1111", "2a00:1450:4001::1"]
 # A hundred seeds, a hundred scripts each: an event loop for each script alone would be most of the work.
 SEEDS = st.integers(0, 2**64 - 1)
-MANY = settings(max_examples=100, deadline=None)
+MANY = settings(max_examples=100)
 
 
 def answers(chance: random.Random) -> list[str]:
@@ -169,7 +169,7 @@ async def _sent(
 SECRETS = st.lists(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=4, max_size=40), max_size=3)
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(secrets=SECRETS, around=st.text(max_size=30), noise=st.binary(max_size=30), cut=st.integers(0, 400))
 def test_nothing_secret_is_stored(secrets: list[str], around: str, noise: bytes, cut: int) -> None:
     """A receiver repeats what it was sent, in any of the usual spellings, whole or cut: none of it is kept."""

@@ -73,7 +73,7 @@ def body_of(shape: Wanted, data: dict[str, Any], team: str | None = None) -> byt
     return shaped(shape, "msg_x", "check_in.completed", AT, "org_x", team, stringify(data))
 
 
-@settings(max_examples=PAYLOADS, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=PAYLOADS, suppress_health_check=list(HealthCheck))
 @given(DATA, st.none() | st.text(), st.sampled_from(["fat", "thin"]), st.lists(NAMES, max_size=3))
 def test_the_bytes_are_those_of_javascript(
     node: Node, data: dict[str, Any], team: str | None, payload: str, names: list[str]
